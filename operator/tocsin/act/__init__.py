@@ -1,0 +1,1 @@
+"""What is done: statuses, containment, notices; it only writes."""

@@ -1,0 +1,250 @@
+"""How a Deployment is rolled back or scaled: read, rehearsed, written under a guard, read back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from tocsin.api.objects import clip
+from tocsin.apiserver import CACHED, FIELD_MANAGER, ApiError, ApiServer, NoAnswer, path
+from tocsin.clock import Clock
+from tocsin.decide.plan import Contain
+from tocsin.decide.proposal import pinning
+from tocsin.decide.situation import Proposal, TargetView
+from tocsin.decide.workload import (
+    CONTAINED_BY,
+    REVISION,
+    TEMPLATE_HASH,
+    autoscaler_of,
+    bare_template,
+    owned_by,
+    view_of,
+)
+
+_TRIES = 8
+"""So often the guarded write is tried while others, the controller's status among them, keep changing the object."""
+_PAUSE = 0.5
+"""Seconds between two tries of what is forbidden: all in all longer than an API server needs to read its roles."""
+_LONGEST_PAUSE = 5.0
+"""So many seconds a Retry-After of the server is honoured at most."""
+_OWN_ANNOTATIONS = frozenset(
+    {
+        REVISION,
+        "deployment.kubernetes.io/revision-history",
+        "deployment.kubernetes.io/desired-replicas",
+        "deployment.kubernetes.io/max-replicas",
+        "deprecated.deployment.rollback.to",
+        "kubectl.kubernetes.io/last-applied-configuration",
+    }
+)
+"""What kubectl's own rollback leaves as it is on the Deployment."""
+_OWN_DOMAINS = (
+    "tocsin.dev",
+    "argocd.argoproj.io",
+    "kustomize.toolkit.fluxcd.io",
+    "helm.toolkit.fluxcd.io",
+    "meta.helm.sh",
+)
+"""Annotations that speak of the live object, not of a revision: a copy from a ReplicaSet would be a stale order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came of it, before it is stamped."""
+
+    result: Literal["Done", "Refused", "Conflict", "Unknown"]
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Live:
+    """The target as it was just read."""
+
+    deployment: Mapping[str, Any]
+    replica_sets: tuple[Mapping[str, Any], ...]
+    view: TargetView
+    autoscaler_version: str = ""
+
+
+async def contain(api: ApiServer, namespace: str, effect: Contain, clock: Clock) -> Answer:
+    """Bring the target to what the proposal says, unless it is there already or is no longer what was proposed for."""
+    proposal = effect.proposal
+    work = _Work(api, namespace, effect)
+    rehearsed = False
+    answer = Answer("Conflict", f"Deployment/{proposal.target_name} was not touched")
+    for _ in range(_TRIES):
+        try:
+            live = await work.read()
+            if verdict := work.judge(live):
+                return verdict
+            if not rehearsed:
+                if objection := await work.write(live, dry_run=True):
+                    return objection
+                rehearsed = True
+            if effect.dry_run:
+                return Answer("Done", f"the API server would accept it: {proposal.summary}")
+            await work.write(live, dry_run=False)
+            return await work.confirm()
+        except ApiError as refused:
+            match refused.code:
+                case 409:
+                    answer = Answer("Conflict", f"changed by others during each of {_TRIES} tries: {_said(refused)}")
+                case 429:
+                    answer = Answer("Unknown", f"the API server is busy: {_said(refused)}")
+                    await clock.sleep(min(refused.retry_after or 1.0, _LONGEST_PAUSE))
+                case 403:  # a right that is not known yet after a restart of the API server, or a webhook that denies
+                    answer = Answer("Refused", f"the API server refuses it: {_said(refused)}")
+                    await clock.sleep(_PAUSE)
+                case code if code >= 500:
+                    return await work.after_silence(_said(refused))
+                case _:
+                    return Answer("Refused", f"the API server refuses it: {_said(refused)}")
+        except NoAnswer as lost:
+            return await work.after_silence(clip(str(lost), 300))
+    return answer
+
+
+class _Work:
+    """The steps of one containment."""
+
+    def __init__(self, api: ApiServer, namespace: str, effect: Contain) -> None:
+        self._api = api
+        self._namespace = namespace
+        self._effect = effect
+        self._proposal: Proposal = effect.proposal
+        self._name = f"Deployment/{effect.proposal.target_name}"
+        self._where = path("apps/v1", "deployments", namespace, effect.proposal.target_name)
+
+    async def read(self, *, consistent: bool = False) -> _Live:
+        """The target, with what the action needs beside it; consistent when our own writes must be seen."""
+        how = {} if consistent else CACHED
+        if self._proposal.action == "RollBack":
+            where = path("apps/v1", "replicasets", self._namespace)
+            hashes = f"{TEMPLATE_HASH} in ({self._proposal.from_},{self._proposal.to})"
+            listing = self._api.get(where, labelSelector=hashes, **how)
+            answer, deployment = await asyncio.gather(listing, self._api.get(self._where))
+            sets = owned_by(deployment, answer["items"])
+            return _Live(deployment, sets, view_of(deployment, sets, None, manager=FIELD_MANAGER))
+        listing = self._api.get(path("autoscaling/v2", "horizontalpodautoscalers", self._namespace), **how)
+        answer, deployment = await asyncio.gather(listing, self._api.get(self._where))
+        autoscaler = autoscaler_of(deployment, answer["items"])
+        versions = {one["metadata"]["uid"]: one["metadata"]["resourceVersion"] for one in answer["items"]}
+        version = versions[autoscaler.uid] if autoscaler else ""
+        return _Live(deployment, (), view_of(deployment, (), autoscaler, manager=FIELD_MANAGER), version)
+
+    def judge(self, live: _Live) -> Answer | None:
+        """The end of it, if it is done, impossible, or no longer what was proposed; None to go on and write."""
+        view, proposal = live.view, self._proposal
+        if view.uid != proposal.target_uid:
+            return Answer("Refused", f"{self._name} was deleted and made anew: it is not what this was proposed for")
+        if view.deleting:
+            return Answer("Refused", f"{self._name} is being deleted")
+        if proposal.action == "RollBack":
+            return self._judge_template(live)
+        return self._judge_replicas(view)
+
+    def _judge_template(self, live: _Live) -> Answer | None:
+        view, proposal = live.view, self._proposal
+        if view.current_hash == proposal.to:
+            if view.contained_by == self._effect.key:
+                return Answer("Done", f"read back: {self._name} has the template {proposal.to}")
+            return Answer("Conflict", f"{self._name} already has the template {proposal.to}, but not by this effect")
+        if view.current_hash != proposal.from_:
+            return Answer("Conflict", f"{self._name} has another template by now, no longer {proposal.from_}")
+        if view.contained_by == self._effect.key:
+            return Answer("Conflict", f"{self._name} was rolled back by this effect, and somebody has undone it")
+        if view.paused:
+            return Answer("Conflict", f"{self._name} was paused: a rollback would change nothing")
+        if all(one.uid != proposal.revision_uid for one in view.revisions):
+            return Answer("Conflict", f"{self._name} no longer keeps the revision {proposal.to}")
+        return None
+
+    def _judge_replicas(self, view: TargetView) -> Answer | None:
+        proposal = self._proposal
+        replicas = int(proposal.to)
+        pin = pinning(view.autoscaler, replicas)
+        if pin and (proposal.autoscaler is None or pin != pinning(proposal.autoscaler, replicas)):
+            return Answer("Conflict", f"the autoscaler of {self._name} is no longer as it was proposed for")
+        if view.replicas == replicas and not pin:
+            if view.scaled_by_us or proposal.autoscaler:  # a pinned autoscaler goes down to its new maximum by itself
+                return Answer("Done", f"read back: {self._name} has replicas: {replicas}")
+            return Answer("Conflict", f"{self._name} was scaled to {replicas} by somebody else")
+        moved = str(view.replicas) != proposal.from_
+        if moved and (view.autoscaler is None or view.replicas < replicas):
+            return Answer("Conflict", f"{self._name} has replicas: {view.replicas}, no longer {proposal.from_}")
+        return None
+
+    async def write(self, live: _Live, *, dry_run: bool) -> Answer | None:
+        """Write under the guard of the resourceVersion; an answer when the server would change what is written."""
+        if self._proposal.action == "RollBack":
+            return await self._write_template(live, dry_run=dry_run)
+        return await self._write_replicas(live, dry_run=dry_run)
+
+    async def _write_template(self, live: _Live, *, dry_run: bool) -> Answer | None:
+        source = next(one for one in live.replica_sets if one["metadata"]["uid"] == self._proposal.revision_uid)
+        template = bare_template(source)
+        annotations = _annotations(live.deployment, source) | {CONTAINED_BY: self._effect.key}
+        operations: list[dict[str, Any]] = [
+            {"op": "replace", "path": "/metadata/resourceVersion", "value": live.view.resource_version},
+            {"op": "add", "path": "/metadata/annotations", "value": annotations},
+            {"op": "replace", "path": "/spec/template", "value": template},
+        ]
+        written = await self._api.json_patch(self._where, operations, dry_run=dry_run)
+        if bare_template(written) != template:
+            return Answer("Refused", f"the API server would change the template that is restored to {self._name}")
+        return None
+
+    async def _write_replicas(self, live: _Live, *, dry_run: bool) -> Answer | None:
+        replicas, autoscaler = int(self._proposal.to), live.view.autoscaler
+        if autoscaler and (pin := pinning(autoscaler, replicas)):
+            guard = {"uid": autoscaler.uid, "resourceVersion": live.autoscaler_version}
+            where = path("autoscaling/v2", "horizontalpodautoscalers", self._namespace, autoscaler.name)
+            await self._api.merge(where, {"metadata": guard, "spec": pin}, dry_run=dry_run)
+        guard = {"uid": live.view.uid, "resourceVersion": live.view.resource_version}
+        written = await self._api.apply(f"{self._where}/scale", _scale(guard, replicas), dry_run=dry_run)
+        if written["spec"].get("replicas", 0) != replicas:
+            return Answer("Refused", f"the API server would change the number of replicas of {self._name}")
+        return None
+
+    async def confirm(self) -> Answer:
+        """What stands there after the write was accepted."""
+        verdict = self.judge(await self.read(consistent=True))
+        if verdict is None:
+            return Answer("Conflict", f"accepted, and undone at once: {self._name} is as it was before")
+        return verdict
+
+    async def after_silence(self, what: str) -> Answer:
+        """Done if the write is there although its answer was lost, else nobody knows."""
+        try:
+            verdict = self.judge(await self.read(consistent=True))
+        except (ApiError, NoAnswer):
+            return Answer("Unknown", f"no answer, and {self._name} cannot be read: {what}")
+        if verdict and verdict.result == "Done":
+            return verdict
+        return Answer("Unknown", f"no answer, and {self._name} does not show the write: {what}")
+
+
+def _scale(guard: dict[str, str], replicas: int) -> dict[str, Any]:
+    """What is applied to ``/scale``: a patch or an update to 0 leaves no manager in managedFields (tried on 1.37)."""
+    return {"apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": guard, "spec": {"replicas": replicas}}
+
+
+def _annotations(deployment: Mapping[str, Any], source: Mapping[str, Any]) -> dict[str, str]:
+    """The annotations as kubectl's rollback sets them, those apart that speak of the live object."""
+    kept = {name: value for name, value in _annotated(deployment).items() if _own(name)}
+    return kept | {name: value for name, value in _annotated(source).items() if not _own(name)}
+
+
+def _annotated(thing: Mapping[str, Any]) -> dict[str, str]:
+    annotations: dict[str, str] = thing["metadata"].get("annotations", {})
+    return annotations
+
+
+def _own(name: str) -> bool:
+    return name in _OWN_ANNOTATIONS or name.partition("/")[0] in _OWN_DOMAINS
+
+
+def _said(refused: ApiError) -> str:
+    return clip(refused.message or str(refused), 500)

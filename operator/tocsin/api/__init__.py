@@ -1,0 +1,1 @@
+"""What users write and read: one module per kind, every model frozen."""

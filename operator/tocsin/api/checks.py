@@ -1,0 +1,149 @@
+"""What is wrong with an object before it meets an API server, said as ``spec.signals[0].critical: …`` with the fix.
+
+The models hold most rules; the few that only the API server's CEL and list types hold are repeated here. A test holds
+every row that the real API server refuses against this module.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from tocsin.api.objects import API_VERSION
+from tocsin.api.policy import EscalationPolicySpec, Option, Signal
+from tocsin.api.quantities import Comparison
+from tocsin.api.responder import ResponderSpec
+
+Model = TypeVar("Model", bound=BaseModel)
+
+_TOP = ("apiVersion", "kind", "metadata", "spec", "status")
+
+
+def check(raw: Any, spec: type[EscalationPolicySpec | ResponderSpec]) -> list[str]:
+    """The problems of an object as it stands in a file, given what its spec is; none when the API server takes it."""
+    if not isinstance(raw, dict):
+        return ["the object is not a mapping: write apiVersion, kind, metadata and spec"]
+    problems = [f"{key}: unknown field, one of {', '.join(_TOP)} is meant" for key in raw if key not in _TOP]
+    if raw.get("apiVersion") != API_VERSION:
+        problems.append(f"apiVersion: {raw.get('apiVersion')!r} is not {API_VERSION}")
+    metadata = raw.get("metadata")
+    if not isinstance(metadata, dict) or not isinstance(metadata.get("name"), str):
+        problems.append("metadata.name: give it a name")
+    found, wrong = strict(raw.get("spec"), spec, "spec")
+    problems += wrong
+    match found:
+        case EscalationPolicySpec():
+            problems += _policy_problems(found)
+        case ResponderSpec():
+            problems += _twice("spec.members", "user", [member.user for member in found.members])
+            problems += _twice("spec.channels", "name", [channel.name for channel in found.channels])
+    return problems
+
+
+def strict(raw: Any, model: type[Model], root: str) -> tuple[Model | None, list[str]]:
+    """Read a value, with every unknown field a problem."""
+    try:
+        return model.model_validate(raw, extra="forbid"), []
+    except ValidationError as bad:
+        errors = bad.errors(include_url=False)
+    places = [error["loc"] for error in errors]
+    real = [error for error in errors if not _follows(error["type"], error["loc"], places)]
+    return None, [f"{_path(root, error['loc'])}: {_words(error, model)}" for error in real]
+
+
+def _follows(kind: str, place: Sequence[Any], places: Iterable[Sequence[Any]]) -> bool:
+    """A list is said to be too short when its only item is wrong: that is the item's problem."""
+    return kind == "too_short" and any(one[: len(place)] == place and len(one) > len(place) for one in places)
+
+
+def _path(root: str, place: Sequence[Any]) -> str:
+    return root + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in place if step != "[key]")
+
+
+def _words(error: Any, model: type[BaseModel]) -> str:
+    match error["type"]:
+        case "extra_forbidden":
+            near = difflib.get_close_matches(str(error["loc"][-1]), sorted(_names(model)), n=1, cutoff=0.7)
+            return f"unknown field{f', did you mean {near[0]}?' if near else ''}"
+        case "missing":
+            return "is required"
+        case "too_short":
+            return f"needs at least {error['ctx']['min_length']}"
+        case _:
+            said: str = error["msg"].removeprefix("Value error, ")
+            return said[0].lower() + said[1:] if said.startswith(("Input", "String")) else said
+
+
+def _names(model: type[BaseModel]) -> Iterator[str]:
+    """The names of the fields of a model, and of all that is in it."""
+    for name, field in model.model_fields.items():
+        yield field.alias or name
+        for inner in _models_in(field.annotation):
+            yield from _names(inner)
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in getattr(annotation, "__args__", ()):
+        yield from _models_in(inner)
+
+
+def _policy_problems(spec: EscalationPolicySpec) -> list[str]:
+    problems = []
+    for field, names in (
+        ("models", [one.name for one in spec.models]),
+        ("signals", [one.name for one in spec.signals]),
+        ("containment", [one.name for one in spec.containment]),
+        ("tiers", [one.name for one in spec.tiers]),
+    ):
+        problems += _twice(f"spec.{field}", "name", names)
+    for place, signal in enumerate(spec.signals):
+        problems += [f"spec.signals[{place}].{problem}" for problem in _signal_problems(signal)]
+    for place, option in enumerate(spec.containment):
+        problems += [f"spec.containment[{place}].{problem}" for problem in _option_problems(option)]
+    if spec.containment and not any(model.target for model in spec.models):
+        problems.append("spec.containment: containment needs a target: set models[].target")
+    return problems
+
+
+def _twice(field: str, key: str, values: Sequence[str]) -> list[str]:
+    return [
+        f"{field}[{place}].{key}: {value} is there already"
+        for place, value in enumerate(values)
+        if value in values[:place]
+    ]
+
+
+def _signal_problems(signal: Signal) -> Iterator[str]:
+    warn, critical, recover = signal.warn, signal.critical, signal.recover
+    if critical and critical.rises != warn.rises:
+        yield "critical: critical must point the same way as warn: both '<' or both '>'"
+    elif critical and not _beyond(critical, warn):
+        yield "critical: critical must lie beyond warn: a worse value than warn's"
+    if recover and recover.rises == warn.rises:
+        yield "recover: recover must point the other way than warn: '>=' where warn is '<'"
+    elif recover and _beyond(recover, warn):
+        yield "recover: recover must lie on the good side of warn"
+    elif recover and recover.holds(warn.threshold) and warn.holds(warn.threshold):
+        yield "recover: recover must not hold where warn does: leave out one '='"
+    if signal.every is not None and signal.every < timedelta(seconds=1):
+        yield "every: every must be 1s or longer"
+
+
+def _beyond(line: Comparison, warn: Comparison) -> bool:
+    """Whether a line lies on the bad side of warn."""
+    return line.threshold > warn.threshold if warn.rises else line.threshold < warn.threshold
+
+
+def _option_problems(option: Option) -> Iterator[str]:
+    member = {"RollBack": option.scale is None, "Scale": option.scale is not None and option.roll_back is None}
+    if not member[option.type]:
+        yield ("type: the member that type names must be set, and no other: rollBack for RollBack, scale for Scale")
+    fail_safe, expire = option.approval.fail_safe_after, option.approval.expire_after
+    if fail_safe is not None and expire is not None and fail_safe >= expire:
+        yield "approval.failSafeAfter: approval.failSafeAfter must be shorter than approval.expireAfter"

@@ -1,0 +1,131 @@
+"""Decision: one immutable act of a person."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field
+
+from tocsin.api.objects import (
+    API_VERSION,
+    ApiModel,
+    Digest,
+    Label,
+    Metadata,
+    ObjectName,
+    Severity,
+    Text,
+    Uid,
+    Word,
+    rule,
+)
+from tocsin.api.quantities import Time
+
+
+class DecisionType(StrEnum):
+    """What is decided; each has a right of its own, the lower-case word as a subresource."""
+
+    ACKNOWLEDGE = "Acknowledge"
+    APPROVE = "Approve"
+    REJECT = "Reject"
+    ESCALATE = "Escalate"
+    LOWER = "Lower"
+    HOLD = "Hold"
+    RESUME = "Resume"
+    RESOLVE = "Resolve"
+    AUTHORISE = "Authorise"
+
+    @property
+    def right(self) -> str:
+        """The virtual subresource of ``decisions`` on which RBAC grants this act."""
+        return self.value.lower()
+
+
+class IncidentRef(ApiModel):
+    """The incident that is decided on."""
+
+    name: ObjectName = Field(description="The incident's name.")
+    uid: Uid | None = Field(default=None, description="Its UID; required to approve, reject, lower and resolve.")
+
+
+class PolicyRef(ApiModel):
+    """The policy whose option is authorised."""
+
+    name: ObjectName = Field(description="The policy's name.")
+    uid: Uid = Field(description="The policy's UID.")
+
+
+class DecisionSpec(ApiModel):
+    """Who decided what, on which ground."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "x-kubernetes-validations": [
+                rule("self == oldSelf", "a Decision is immutable: create another one"),
+                rule(
+                    "self.type == 'Authorise' ? !has(self.incidentRef) : has(self.incidentRef)",
+                    "incidentRef is required, but for Authorise, which names a policyRef",
+                ),
+                rule(
+                    "self.type == 'Authorise' ? has(self.policyRef) && has(self.option) && has(self.digest)"
+                    " && has(self.expireTime) : !has(self.policyRef) && !has(self.expireTime)",
+                    "Authorise requires policyRef, option, digest and expireTime; nothing else takes policyRef"
+                    " or expireTime",
+                ),
+                rule(
+                    "!(self.type in ['Approve', 'Reject', 'Lower', 'Resolve']) || (has(self.incidentRef)"
+                    " && has(self.incidentRef.uid))",
+                    "incidentRef.uid is required to approve, reject, lower and resolve",
+                ),
+                rule(
+                    "!(self.type in ['Approve', 'Reject']) || (has(self.option) && has(self.digest))",
+                    "option and digest are required to approve and reject: both stand in the incident's"
+                    " status.containment",
+                ),
+                rule(
+                    "self.type in ['Approve', 'Reject', 'Authorise'] || (!has(self.option) && !has(self.digest))",
+                    "option and digest go with Approve, Reject and Authorise only",
+                ),
+                rule(
+                    "(self.type == 'Lower') == has(self.severity)",
+                    "severity is required to lower, and goes with nothing else",
+                ),
+                rule(
+                    "self.type == 'Escalate' || !has(self.tier)",
+                    "tier goes with Escalate only: an acknowledgement counts for every tier of its author",
+                ),
+                rule(
+                    "!(self.type in ['Reject', 'Escalate', 'Lower', 'Hold', 'Authorise'])"
+                    " || (has(self.reason) && self.reason.size() >= 3)",
+                    "reason is required to reject, escalate, lower, hold and authorise",
+                ),
+            ]
+        }
+    )
+
+    type: DecisionType = Field(description="What is decided.")
+    by: Word = Field(
+        min_length=1,
+        description="Who decides: the requester's user name. Filled in where the server has MutatingAdmissionPolicy;"
+        " anybody else's name is refused.",
+    )
+    incident_ref: IncidentRef | None = Field(default=None, description="The incident that is decided on.")
+    policy_ref: PolicyRef | None = Field(default=None, description="The policy whose option is authorised.")
+    option: Label | None = Field(default=None, description="The containment option.")
+    digest: Digest | None = Field(
+        default=None, description="What exactly is approved, rejected or authorised; void when that changes."
+    )
+    tier: Label | None = Field(default=None, description="The tier to escalate to. Default: the next one.")
+    severity: Severity | None = Field(default=None, description="The severity to lower to.")
+    expire_time: Time | None = Field(default=None, description="Until when an authorisation holds.")
+    reason: Text | None = Field(default=None, description="Why.")
+
+
+class Decision(ApiModel):
+    """One immutable act of a person: acknowledge, approve, escalate, resolve and so on."""
+
+    api_version: Literal["tocsin.dev/v1alpha1"] = API_VERSION
+    kind: Literal["Decision"] = "Decision"
+    metadata: Metadata = Metadata()
+    spec: Annotated[DecisionSpec, Field(description="The decision.")]

@@ -1,0 +1,394 @@
+"""EscalationPolicy: the signals, risk, tiers and containment of one model or many."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field, StringConstraints
+from pydantic.config import JsonDict
+
+from tocsin.api.objects import (
+    API_VERSION,
+    ApiModel,
+    Condition,
+    Digest,
+    Label,
+    Metadata,
+    ObjectName,
+    Severity,
+    Word,
+    rule,
+)
+from tocsin.api.quantities import Comparison, Duration, Time
+
+PromQL = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
+LabelName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$", max_length=128)]
+
+
+class Mode(StrEnum):
+    """Whether Tocsin may touch the target."""
+
+    ENFORCE = "Enforce"
+    OBSERVE = "Observe"
+
+
+class SignalKind(StrEnum):
+    """What a signal measures; it chooses the defaults of its windows."""
+
+    QUALITY = "Quality"
+    DATA_QUALITY = "DataQuality"
+    DRIFT = "Drift"
+    LATENCY = "Latency"
+    ERRORS = "Errors"
+    FRESHNESS = "Freshness"
+    VOLUME = "Volume"
+    FAIRNESS = "Fairness"
+    SAFETY = "Safety"
+    CUSTOM = "Custom"
+
+
+class OnNoData(StrEnum):
+    """What missing data leads to."""
+
+    ALERT = "Alert"
+    HOLD = "Hold"
+
+
+class Target(ApiModel):
+    """The workload that containment acts on, in the policy's own namespace."""
+
+    api_version: Literal["apps/v1"] = Field(description="The API version of the workload.")
+    kind: Literal["Deployment"] = Field(description="The kind of the workload.")
+    name: ObjectName = Field(description="The name of the workload.")
+
+
+class PolicyModel(ApiModel):
+    """One guarded model."""
+
+    name: Label = Field(description="The model's name: a DNS label, unique in the policy.")
+    match: dict[LabelName, Word] | None = Field(
+        default=None,
+        max_length=16,
+        description="The labels that a query's result must carry to be this model's. Default: {model: <name>}.",
+    )
+    target: Target | None = Field(
+        default=None, description="What serves the model. Without it the model is watched but never contained."
+    )
+
+    def labels(self) -> dict[str, str]:
+        """The labels that select this model's series."""
+        return self.match if self.match is not None else {"model": self.name}
+
+
+class Query(ApiModel):
+    """A PromQL expression that gives one number per model."""
+
+    query: PromQL = Field(description="A PromQL expression.")
+
+
+class Samples(ApiModel):
+    """How many samples a value rests on."""
+
+    query: PromQL = Field(description="A PromQL expression: the number of samples behind the value.")
+    min: int | None = Field(
+        default=None,
+        ge=1,
+        le=1_000_000_000,
+        description="Fewer samples than this are no data. Default by the signal's kind.",
+    )
+
+
+class NoDataRule(ApiModel):
+    """What happens when a signal has no data."""
+
+    after: Duration | None = Field(
+        default=None, description="How long data may be missing, and how old a value may be. Default by kind."
+    )
+    then: OnNoData | None = Field(
+        default=None,
+        description="Alert opens an incident with reason NoData; Hold only says so in a condition. Default by kind.",
+    )
+
+
+class Signal(ApiModel):
+    """One number that is watched, and the lines that it must not cross."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "x-kubernetes-validations": [
+                rule(
+                    "!has(self.critical) || self.warn.substring(0, 1) == self.critical.substring(0, 1)",
+                    "critical must point the same way as warn: both '<' or both '>'",
+                ),
+                rule(
+                    "!has(self.critical) || (self.warn.startsWith('<') ? "
+                    "double(self.critical.split(' ')[1]) < double(self.warn.split(' ')[1]) : "
+                    "double(self.critical.split(' ')[1]) > double(self.warn.split(' ')[1]))",
+                    "critical must lie beyond warn: a worse value than warn's",
+                ),
+                rule(
+                    "!has(self.recover) || self.warn.substring(0, 1) != self.recover.substring(0, 1)",
+                    "recover must point the other way than warn: '>=' where warn is '<'",
+                ),
+                rule(
+                    "!has(self.recover) || (self.warn.startsWith('<') ? "
+                    "double(self.recover.split(' ')[1]) >= double(self.warn.split(' ')[1]) : "
+                    "double(self.recover.split(' ')[1]) <= double(self.warn.split(' ')[1]))",
+                    "recover must lie on the good side of warn",
+                ),
+                rule(
+                    "!has(self.recover) || !self.warn.contains('=') || !self.recover.contains('=')"
+                    " || double(self.recover.split(' ')[1]) != double(self.warn.split(' ')[1])",
+                    "recover must not hold where warn does: leave out one '='",
+                ),
+                rule("!has(self.every) || duration(self.every) >= duration('1s')", "every must be 1s or longer"),
+            ]
+        }
+    )
+
+    name: Label = Field(description="The signal's name: a DNS label, unique in the policy.")
+    kind: SignalKind = Field(description="What it measures; chooses the defaults of its windows.")
+    query: PromQL = Field(description="A PromQL expression that gives one value per model.")
+    warn: Comparison = Field(description='The line whose crossing counts as a breach, for example "< 0.92".')
+    critical: Comparison | None = Field(
+        default=None, description="The line of full severity; without it a sustained breach has severity 0.4."
+    )
+    recover: Comparison | None = Field(
+        default=None, description="The line beyond which the signal is well again. Default: the good side of warn."
+    )
+    every: Duration | None = Field(default=None, description="How often it is evaluated. Default by kind.")
+    for_: Duration | None = Field(
+        default=None, alias="for", description="How long it must breach, missing data apart. Default by kind."
+    )
+    recover_after: Duration | None = Field(
+        default=None, description="How long it must be well, missing data apart, to be recovered. Default by kind."
+    )
+    samples: Samples | None = Field(default=None, description="A guard: too few samples are no data.")
+    reported_at: Query | None = Field(
+        default=None,
+        description="When the value was produced, in seconds since 1970; without it staleness cannot be seen.",
+    )
+    no_data: NoDataRule | None = Field(default=None, description="What missing data leads to.")
+    floor: Severity | None = Field(
+        default=None, description="The least severity of an incident in which this signal is sustained."
+    )
+
+
+class Risk(ApiModel):
+    """What is at stake, apart from how bad the signals are."""
+
+    regulatory: int = Field(
+        default=0,
+        ge=0,
+        le=4,
+        description="0 none, 1 internal policy, 2 regulated sector, 3 high-risk model, 4 notification plausible.",
+    )
+    reputation: int = Field(
+        default=0,
+        ge=0,
+        le=4,
+        description="0 internal, 1 low, 2 visible, 3 vulnerable users or brand, 4 safety or headline.",
+    )
+    affected: Query | None = Field(
+        default=None,
+        description="How many decisions were affected so far; unknown counts as band 2 and is marked as estimated.",
+    )
+
+
+class RollBack(ApiModel):
+    """Roll the Deployment back to an earlier revision."""
+
+    to: Literal["LastHealthy", "Previous"] = Field(
+        default="LastHealthy",
+        description="LastHealthy: the newest revision under which every signal was good for healthyAfter; "
+        "Previous: the revision before this one. A revision that was contained is never chosen.",
+    )
+    healthy_after: Duration = Field(
+        default=timedelta(hours=1),
+        description="How long every signal must be good under a revision; it must cover the delay of labels.",
+    )
+
+
+class Scale(ApiModel):
+    """Set the number of replicas."""
+
+    replicas: int = Field(ge=0, le=10_000, description="The number of replicas; 0 stops the model.")
+
+
+class Approval(ApiModel):
+    """Whose word an option needs before it runs."""
+
+    required: int | None = Field(
+        default=None,
+        ge=0,
+        le=5,
+        description="How many people must approve. Class and severity may ask for more. Default 1.",
+    )
+    fail_safe_after: Duration | None = Field(
+        default=None,
+        description="Run by then, undecided, under a standing authorisation; absent: at once under one.",
+    )
+    expire_after: Duration | None = Field(
+        default=None, description="Stop asking after this long, and go on to the next option."
+    )
+
+
+class Option(ApiModel):
+    """One way to contain the model; options are tried in order."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "x-kubernetes-validations": [
+                rule(
+                    "self.type == 'RollBack' ? !has(self.scale) : (has(self.scale) && !has(self.rollBack))",
+                    "the member that type names must be set, and no other: rollBack for RollBack, scale for Scale",
+                ),
+                rule(
+                    "!has(self.approval) || !has(self.approval.failSafeAfter) || !has(self.approval.expireAfter)"
+                    " || duration(self.approval.failSafeAfter) < duration(self.approval.expireAfter)",
+                    "approval.failSafeAfter must be shorter than approval.expireAfter",
+                ),
+            ]
+        }
+    )
+
+    name: Label = Field(description="The option's name, unique in the policy.")
+    type: Literal["RollBack", "Scale"] = Field(description="What it does.")
+    roll_back: RollBack | None = Field(default=None, description="How to roll back, for type RollBack.")
+    scale: Scale | None = Field(default=None, description="How to scale, for type Scale.")
+    approval: Approval = Field(default=Approval(), description="Whose word it needs.")
+    verify_within: Duration = Field(
+        default=timedelta(minutes=15), description="How long it has to show that it helped."
+    )
+
+
+class Tier(ApiModel):
+    """A circle of people, and how long they have."""
+
+    name: Label = Field(description="The tier's name, unique in the policy.")
+    severity: Severity = Field(description="Entered at once at this severity or worse.")
+    responders: tuple[ObjectName, ...] = Field(
+        min_length=1, max_length=8, description="The Responders who are told, in this namespace."
+    )
+    acknowledge_within: Duration | None = Field(
+        default=None, description="How long until somebody acknowledges; else the next tier is entered."
+    )
+    contain_within: Duration | None = Field(
+        default=None, description="How long until the model is contained or recovered; else the next tier is entered."
+    )
+    decide_within: Duration | None = Field(
+        default=None,
+        description="How long until somebody approves, rejects, lowers or resolves; else the next tier is entered.",
+    )
+
+
+def keyed(field: str) -> JsonDict:
+    """A list that server-side apply merges by that key, and that holds each key once."""
+    return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [field]}
+
+
+Signals = Annotated[tuple[Signal, ...], Field(max_length=32, json_schema_extra=keyed("name"))]
+Options = Annotated[tuple[Option, ...], Field(max_length=8, json_schema_extra=keyed("name"))]
+Tiers = Annotated[tuple[Tier, ...], Field(max_length=8, json_schema_extra=keyed("name"))]
+
+
+class EscalationPolicySpec(ApiModel):
+    """What is watched, what is at stake, what is done, and who is told."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "x-kubernetes-validations": [
+                rule(
+                    "!has(self.containment) || self.containment.size() == 0 || self.models.exists(m, has(m.target))",
+                    "containment needs a target: set models[].target",
+                ),
+            ]
+        }
+    )
+
+    mode: Mode = Field(
+        default=Mode.OBSERVE,
+        description="Enforce lets containment act; Observe does everything else, and containment as a dry run.",
+    )
+    prometheus: Label = Field(
+        default="default", description="Which of the operator's Prometheus servers answers the queries."
+    )
+    models: Annotated[tuple[PolicyModel, ...], Field(json_schema_extra=keyed("name"))] = Field(
+        min_length=1, max_length=100, description="The guarded models."
+    )
+    risk: Risk = Field(default=Risk(), description="What is at stake.")
+    signals: Signals = Field(min_length=1, description="What is measured.")
+    containment: Options = Field(default=(), description="What may be done to the target, in order.")
+    tiers: Tiers = Field(min_length=1, description="Who is told, in order.")
+    reopen_window: Duration = Field(
+        default=timedelta(hours=1),
+        description="A new breach this long after Resolved goes on with the same incident.",
+    )
+
+
+class SignalDefaults(ApiModel):
+    """The windows that a signal really has, defaults included."""
+
+    name: Label = Field(description="The signal's name.")
+    every: Duration = Field(description="How often it is evaluated.")
+    for_: Duration = Field(alias="for", description="How long it must breach.")
+    recover_after: Duration = Field(description="How long it must be well.")
+    recover: Comparison = Field(description="The line beyond which it is well.")
+    min_samples: int | None = Field(default=None, description="The least number of samples, where they are asked.")
+    no_data_after: Duration = Field(description="How long data may be missing, and how old a value may be.")
+    no_data_then: OnNoData = Field(description="What missing data leads to.")
+
+
+class OptionStatus(ApiModel):
+    """What an Authorise Decision must name to authorise an option."""
+
+    name: Label = Field(description="The option's name.")
+    class_: Literal["A", "B", "C", "D"] = Field(
+        alias="class", description="Its autonomy class: A safe, B reversible and wide, C stops service, D alters data."
+    )
+    digest: Digest = Field(description="The digest that an Authorise Decision binds to.")
+    authorised_by: Word | None = Field(default=None, description="Who authorised it.")
+    authorised_until: Time | None = Field(default=None, description="Until when it may run by itself.")
+
+
+class EscalationPolicyStatus(ApiModel):
+    """What Tocsin made of the policy."""
+
+    observed_generation: int | None = Field(default=None, description="The generation that this was said of.")
+    conditions: Annotated[tuple[Condition, ...], Field(json_schema_extra=keyed("type"))] = Field(
+        default=(), max_length=8, description="Ready: the policy can work. Measured: its signals have data."
+    )
+    signals: Annotated[tuple[SignalDefaults, ...], Field(json_schema_extra=keyed("name"))] = Field(
+        default=(), max_length=32, description="The windows in force, defaults included."
+    )
+    options: Annotated[tuple[OptionStatus, ...], Field(json_schema_extra=keyed("name"))] = Field(
+        default=(), max_length=8, description="The containment options, with the digests to authorise."
+    )
+
+
+class EscalationPolicy(ApiModel):
+    """The escalation protocol of one model or many, as a file in Git."""
+
+    api_version: Literal["tocsin.dev/v1alpha1"] = API_VERSION
+    kind: Literal["EscalationPolicy"] = "EscalationPolicy"
+    metadata: Metadata = Metadata()
+    spec: EscalationPolicySpec = Field(description="The rules.")
+    status: EscalationPolicyStatus = Field(default=EscalationPolicyStatus(), description="What Tocsin made of them.")
+
+
+class Rules(ApiModel):
+    """A policy cut to one model, with every default filled in, as an incident freezes it."""
+
+    mode: Mode = Field(description="The policy's mode when the incident opened; the living policy's counts.")
+    prometheus: Label = Field(description="Which Prometheus server answers the queries.")
+    model: PolicyModel = Field(description="The model.")
+    risk: Risk = Field(description="What is at stake.")
+    signals: Signals = Field(default=(), description="What is measured, with every default filled in.")
+    containment: Options = Field(default=(), description="What may be done, in order.")
+    digests: dict[Label, Digest] = Field(
+        default={}, max_length=8, description="The digest of each option, to which authorisations bind."
+    )
+    tiers: Tiers = Field(default=(), description="Who is told, in order.")
+    reopen_window: Duration = Field(description="How long after Resolved a breach goes on with this incident.")

@@ -1,0 +1,93 @@
+"""``kubectl tocsin ack|approve|…``: which acts there are, and what each asks of the command line."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from dataclasses import dataclass
+
+from tocsin.api.decision import DecisionType
+from tocsin.api.objects import Severity
+
+SEVERITIES = [severity.value for severity in Severity]
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """One kind of Decision as a command."""
+
+    word: str
+    type: DecisionType
+    help: str
+    reasoned: bool = False
+    """Whether it needs a reason."""
+    field: str = ""
+    """The further option that it takes: option, tier or severity."""
+    bound: bool = False
+    """Whether it is bound to what exactly an option would do."""
+
+
+ACTS = (
+    Act("ack", DecisionType.ACKNOWLEDGE, "say that you are on it: the paging of your tier ends"),
+    Act("approve", DecisionType.APPROVE, "let a containment option run", field="option", bound=True),
+    Act("reject", DecisionType.REJECT, "never run a containment option", reasoned=True, field="option", bound=True),
+    Act("escalate", DecisionType.ESCALATE, "enter the next tier now, or the one you name", reasoned=True, field="tier"),
+    Act("lower", DecisionType.LOWER, "lower the severity", reasoned=True, field="severity"),
+    Act("hold", DecisionType.HOLD, "stop automation for this incident; people and deadlines go on", reasoned=True),
+    Act("resume", DecisionType.RESUME, "let automation go on"),
+    Act("resolve", DecisionType.RESOLVE, "close the incident; with a reason also while a signal still breaches"),
+)
+_FIELD_HELP = {
+    "option": "which option; by default the one that asks",
+    "tier": "which tier; by default the next one",
+    "severity": "to what",
+}
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add a command for every act, and for the standing authorisation."""
+    for act in ACTS:
+        parser = commands.add_parser(act.word, help=act.help, description=_sentence(act.help))
+        parser.add_argument("incident", help="its name, with or without inc/ before it")
+        if act.field:
+            choices = SEVERITIES if act.field == "severity" else None
+            flag = "--to" if act.field == "severity" else f"--{act.field}"
+            parser.add_argument(
+                flag,
+                dest=act.field,
+                choices=choices,
+                required=act.field == "severity",
+                help=_FIELD_HELP[act.field],
+            )
+        if act.bound:
+            parser.add_argument("-y", "--yes", action="store_true", help="do not ask back")
+        parser.add_argument("--reason", required=act.reasoned, help="why; it stays on record")
+        _namespace(parser)
+        parser.set_defaults(run=run, act=act)
+    parser = commands.add_parser(
+        "authorise",
+        help="let an option run by itself for a while",
+        description="Give a standing authorisation: the option may run by itself, after its failSafeAfter, until the "
+        "authorisation expires. It is bound to the option as the policy has it now; an edit of the option voids it.",
+    )
+    parser.add_argument("policy", help="the EscalationPolicy's name")
+    parser.add_argument("--option", required=True, help="the containment option")
+    parser.add_argument("--for", dest="span", required=True, metavar="DURATION", help="how long, for example 720h")
+    parser.add_argument("--reason", required=True, help="why; it stays on record")
+    _namespace(parser)
+    parser.set_defaults(run=run, act=None)
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def _namespace(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-n", "--namespace", help="default: the namespace of the kubeconfig's context")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Carry the command out against the cluster of the kubeconfig."""
+    from tocsin.cli.desk import carry_out
+
+    return asyncio.run(carry_out(arguments))

@@ -1,0 +1,185 @@
+"""What a person types becomes a Decision under the person's own name; then what became of it is said."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from kubernetes.aio.config import ConfigException, list_kube_config_contexts
+
+from tocsin.api.incident import Incident, OptionRecord, OptionState
+from tocsin.api.objects import API_VERSION
+from tocsin.api.policy import EscalationPolicy
+from tocsin.api.quantities import format_time, parse_duration
+from tocsin.apiserver import ApiError, ApiServer, NoAnswer, path
+from tocsin.cli.acts import Act
+from tocsin.cli.files import Mistake
+from tocsin.clock import Clock, SystemClock
+
+PATIENCE = 5.0
+"""Seconds that a verdict is waited for."""
+PAUSE = 0.25
+"""Seconds between two looks."""
+REVIEWS = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
+
+
+async def carry_out(arguments: argparse.Namespace) -> int:
+    """Connect as the user, make the Decision, and say what became of it."""
+    try:
+        default = current_namespace()
+        api = await ApiServer.connect()
+    except (ConfigException, OSError) as bad:
+        raise Mistake(
+            f"no cluster to talk to: {bad}", "check KUBECONFIG, then: kubectl config current-context"
+        ) from bad
+    desk = Desk(api, arguments.namespace or default, SystemClock(), ask=_asked if sys.stdin.isatty() else None)
+    try:
+        if arguments.act is None:
+            return await desk.authorise(arguments.policy, arguments.option, arguments.span, arguments.reason)
+        given = {name: getattr(arguments, name, None) for name in ("option", "tier", "severity", "reason")}
+        return await desk.decide(arguments.act, arguments.incident, given, yes=getattr(arguments, "yes", False))
+    except NoAnswer as lost:
+        raise Mistake(
+            f"the API server did not answer: {lost}", "it may have been done: look before you try again"
+        ) from lost
+    finally:
+        await api.close()
+
+
+def current_namespace() -> str:
+    """The namespace of the kubeconfig's context."""
+    contexts: Any = list_kube_config_contexts
+    _, active = contexts()
+    return str(active["context"].get("namespace") or "default")
+
+
+def _asked(question: str) -> bool:
+    return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+
+
+class Desk:
+    """Where Decisions are made, in one namespace, under the user's own name."""
+
+    def __init__(self, api: ApiServer, namespace: str, clock: Clock, *, ask: Callable[[str], bool] | None) -> None:
+        self._api = api
+        self._namespace = namespace
+        self._clock = clock
+        self._ask = ask
+
+    async def decide(self, act: Act, name: str, given: Mapping[str, str | None], *, yes: bool) -> int:
+        """Decide on an incident; 0 when it counted or no verdict came yet, 1 when it did not count."""
+        incident = await self._incident(name.rpartition("/")[2])
+        fields = {field: text for field, text in given.items() if text is not None}
+        if act.bound:
+            option = self._asking(incident, given.get("option"))
+            fields |= {"option": option.name, "digest": option.digest or ""}
+            self._confirm(act, option, yes=yes)
+        reference = {"name": incident.metadata.name, "uid": incident.metadata.uid}
+        made = await self._create({"type": act.type, "incidentRef": reference, **fields}, act.type.right)
+        verdict = await self._verdict(incident.metadata.name, made["metadata"]["uid"])
+        if verdict is None:
+            print(
+                f"recorded as decision/{made['metadata']['name']}; the operator has not answered within "
+                f"{PATIENCE:g} s: kubectl get incident {incident.metadata.name} -n {self._namespace} -o yaml"
+            )
+            return 0
+        counted, message = verdict
+        print(message if counted else f"did not count: {message}")
+        return 0 if counted else 1
+
+    async def authorise(self, policy: str, option: str, span: str, reason: str) -> int:
+        """Give an option of a policy a standing authorisation."""
+        try:
+            until = self._clock.now() + parse_duration(span)
+        except ValueError as bad:
+            raise Mistake(f"--for: {bad}") from bad
+        found = EscalationPolicy.model_validate(await self._read("escalationpolicies", policy, "escpol"))
+        if found.status.observed_generation != found.metadata.generation:
+            raise Mistake("the operator has not looked at this version of the policy yet: try again in a moment")
+        known = {one.name: one.digest for one in found.status.options}
+        if option not in known:
+            raise Mistake(f"--option: policy {policy} has no option {option}; it has {', '.join(known) or 'none'}")
+        spec = {
+            "type": "Authorise",
+            "policyRef": {"name": policy, "uid": found.metadata.uid},
+            "option": option,
+            "digest": known[option],
+            "expireTime": format_time(until),
+            "reason": reason,
+        }
+        made = await self._create(spec, "authorise")
+        print(f"authorised {option} of {policy} until {spec['expireTime']}: decision/{made['metadata']['name']}")
+        return 0
+
+    async def _incident(self, name: str) -> Incident:
+        return Incident.model_validate(await self._read("incidents", name, "incidents"))
+
+    async def _read(self, plural: str, name: str, words: str) -> Any:
+        try:
+            return await self._api.get(path(API_VERSION, plural, self._namespace, name))
+        except ApiError as refused:
+            if refused.code == 404:
+                raise Mistake(
+                    f"there is no {plural}/{name} in namespace {self._namespace}",
+                    f"see: kubectl get {words} -n {self._namespace}",
+                ) from refused
+            raise Mistake(f"{plural}/{name}: {refused.message}") from refused
+
+    def _asking(self, incident: Incident, wanted: str | None) -> OptionRecord:
+        asking = [one for one in incident.status.containment if one.state is OptionState.ASKING]
+        chosen = [one for one in asking if wanted in (None, one.name)]
+        if chosen:
+            return chosen[0]
+        states = ", ".join(f"{one.name} is {one.state}" for one in incident.status.containment) or "none was tried"
+        raise Mistake(
+            f"no option{f' {wanted}' if wanted else ''} of {incident.metadata.name} asks for approval: {states}",
+            f"see: kubectl describe incident {incident.metadata.name} -n {self._namespace}",
+        )
+
+    def _confirm(self, act: Act, option: OptionRecord, *, yes: bool) -> None:
+        """Show what exactly would be done, and ask back."""
+        print(f"{option.name}: {option.summary}")
+        for note in option.notes:
+            print(f"  note: {note}")
+        print(f"  approvals so far: {len(option.approvals)} of {option.needs}")
+        if yes:
+            return
+        if self._ask is None:
+            raise Mistake(f"standard input is no terminal: give --yes to {act.word} it")
+        if not self._ask(f"{act.word} it?"):
+            raise Mistake("nothing was decided")
+
+    async def _create(self, spec: Mapping[str, Any], right: str) -> Any:
+        try:
+            review = await self._api.create(
+                REVIEWS, {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+            )
+            user = review["status"]["userInfo"]["username"]
+            body = {
+                "apiVersion": API_VERSION,
+                "kind": "Decision",
+                "metadata": {"generateName": f"{right}-", "namespace": self._namespace},
+                "spec": {**spec, "by": user},
+            }
+            return await self._api.create(path(API_VERSION, "decisions", self._namespace), body)
+        except ApiError as refused:
+            if refused.code == 403:
+                raise Mistake(
+                    f"refused: {refused.message}",
+                    f"see what you may do: kubectl auth can-i create decisions.tocsin.dev --subresource={right} "
+                    f"-n {self._namespace}",
+                ) from refused
+            raise Mistake(f"refused: {refused.message}") from refused
+
+    async def _verdict(self, incident: str, uid: str) -> tuple[bool, str] | None:
+        """What the operator made of a Decision; None when it says nothing in time."""
+        deadline = self._clock.monotonic() + PATIENCE
+        while self._clock.monotonic() < deadline:
+            found = await self._incident(incident)
+            for record in found.status.decisions:
+                if record.uid == uid:
+                    return record.counted, record.message
+            await self._clock.sleep(PAUSE)
+        return None

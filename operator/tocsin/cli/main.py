@@ -1,0 +1,52 @@
+"""``kubectl tocsin``: try a policy on recorded series, and decide on incidents."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from tocsin import __version__
+from tocsin.cli import acts, replay
+from tocsin.cli.files import Mistake
+
+DESCRIPTION = """\
+Turn a model's bad metrics into accountable action.
+
+Try a policy before you apply it:
+  kubectl tocsin replay examples/fraud-latency.yaml --series examples/series/fraud-latency.yaml
+Decide on an incident (kubectl get incidents shows them):
+  kubectl tocsin ack fraud-7c9f2
+  kubectl tocsin approve fraud-7c9f2
+  kubectl tocsin resolve fraud-7c9f2 --reason 'rolled back; the fix is on its way'
+Every decision is an object under your own name: kubectl get decisions.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser(
+        prog="kubectl tocsin", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    top.add_argument("--version", action="version", version=__version__)
+    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    replay.add(commands)
+    acts.add(commands)
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; 0 when it did what was asked, 1 when a decision did not count, 2 when something must change."""
+    arguments = parser().parse_args(argv)
+    try:
+        code: int = arguments.run(arguments)
+    except Mistake as mistake:
+        print(mistake, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # whoever read has read enough; nothing may be flushed into the closed pipe at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return code

@@ -1,0 +1,1 @@
+"""What should happen: pure functions of one frozen situation, with the time inside."""

@@ -1,0 +1,94 @@
+"""What becomes of a containment once its intent is on record: done, in conflict, interrupted, cut short."""
+
+from __future__ import annotations
+
+from tocsin.api.incident import IncidentStatus, OptionRecord, OptionState
+from tocsin.api.objects import clip
+from tocsin.api.policy import Mode, Option
+from tocsin.decide.options import PASSING, REHEARSAL, Moved, barred, brake, keep, key_of
+from tocsin.decide.plan import Contain
+from tocsin.decide.proposal import holds, propose
+from tocsin.decide.situation import NoTarget, Outcome, Refusal, Situation, TargetView
+
+ATTEMPTS = 3
+
+
+def cut_short(s: Situation, status: IncidentStatus) -> IncidentStatus:
+    """What becomes of an option that runs when the episode ends: what may have been written stays barred."""
+    for option in s.rules.containment:
+        before = next((record for record in status.containment if record.name == option.name), None)
+        if before is None or before.state is not OptionState.EXECUTING:
+            continue
+        after = execute(s, status, option, before, s.target).record if s.target else None
+        if after is None or after.state is not OptionState.EXECUTED:
+            why = "the episode ended before it was known whether it was done"
+            after = before.model_copy(update={"state": OptionState.FAILED, "message": why})
+        status = keep(s, status, before, after)
+        if before.under != REHEARSAL:
+            status = barred(status, before)
+    return status
+
+
+def execute(
+    s: Situation, status: IncidentStatus, option: Option, record: OptionRecord, view: TargetView | NoTarget
+) -> Moved:
+    """The intent is on record: take the outcome, or find out what became of it, or try again."""
+    key = key_of(s, status, record)
+    outcome = s.outcomes.get(key)
+    if outcome is not None and outcome.result != "Unknown":
+        return Moved(_concluded(s, option, record, outcome))
+    if key in s.under_way:
+        return Moved(record)
+    if isinstance(view, NoTarget):
+        if view.reason == "Unreadable":
+            return Moved(record, waits=True)
+        return Moved(record.model_copy(update={"state": OptionState.FAILED, "message": view.message}))
+    if _is_ours(record, key, view):
+        return Moved(_executed(s, option, record, "found done after an interruption"))
+    if brake(s, status):
+        return Moved(record.model_copy(update={"state": OptionState.ASKING, "message": brake(s, status)}))
+    proposal = propose(option, view, s.contained_revisions)
+    if isinstance(proposal, Refusal) and proposal.reason in PASSING:
+        return Moved(record, waits=True)
+    if isinstance(proposal, Refusal) or proposal.digest != record.digest:
+        return Moved(_again(record, "the target has changed"))
+    rehearsal = s.mode is Mode.OBSERVE or record.under == REHEARSAL
+    return Moved(record, Contain(key=key, proposal=proposal, dry_run=rehearsal))
+
+
+def _concluded(s: Situation, option: Option, record: OptionRecord, outcome: Outcome) -> OptionRecord:
+    message = clip(outcome.message, 900)
+    match outcome.result:
+        case "Done":
+            return _executed(s, option, record, message)
+        case "Rehearsed":
+            return record.model_copy(update={"state": OptionState.OBSERVED, "message": message})
+        case "Conflict":
+            return _again(record, message)
+        case _:
+            return record.model_copy(update={"state": OptionState.FAILED, "message": message})
+
+
+def _again(record: OptionRecord, why: str) -> OptionRecord:
+    """Decide anew, with the approvals as far as they still fit; but not for ever."""
+    if record.attempt < ATTEMPTS:
+        return record.model_copy(update={"state": OptionState.ASKING, "message": why})
+    given_up = f"given up after {ATTEMPTS} attempts: {why}"
+    return record.model_copy(update={"state": OptionState.FAILED, "message": given_up})
+
+
+def _is_ours(record: OptionRecord, key: str, view: TargetView) -> bool:
+    if view.uid != record.target_uid or not holds(record.type, record.to or "", view):
+        return False
+    return view.scaled_by_us if record.type == "Scale" else view.contained_by == key
+
+
+def _executed(s: Situation, option: Option, record: OptionRecord, message: str) -> OptionRecord:
+    return record.model_copy(
+        update={
+            "state": OptionState.EXECUTED,
+            "executed_time": s.now,
+            "verify_time": s.now + option.verify_within,
+            "message": message,
+        }
+    )

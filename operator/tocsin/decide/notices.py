@@ -1,0 +1,222 @@
+"""Who is told what, and what they should do next: one notice per role and pass, out of what has changed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+from tocsin.api.decision import DecisionType
+from tocsin.api.incident import EffectRecord, EffectState, IncidentStatus, OptionRecord, OptionState
+from tocsin.api.objects import API_VERSION, clip
+from tocsin.api.quantities import format_duration, format_time
+from tocsin.decide.ledger import intend, parts_of
+from tocsin.decide.plan import Notice, Notify
+from tocsin.decide.situation import Situation
+from tocsin.decide.story import tell
+from tocsin.decide.tiers import open_deadlines, responders_of
+
+MOST = 90
+"""So many notices fit into an episode's ledger; a tier's entry always finds room in the 200 lines."""
+
+_NOT_CONTAINED = (OptionState.FAILED, OptionState.DID_NOT_HELP, OptionState.REFUSED, OptionState.EXPIRED)
+
+
+def plan_notices(s: Situation, before: IncidentStatus, status: IncidentStatus) -> IncidentStatus:
+    """Intend a notice for each role that has something to hear: its tier was entered, or the story went on.
+
+    A new episode begins a new story: everybody who is entered in it is told.
+    """
+    if status.episode != before.episode:
+        before = IncidentStatus()
+    news = _news(before, status)
+    for tier in status.tiers:
+        entered = not any(known.name == tier.name for known in before.tiers)
+        causes = (*(["TierEntered"] if entered else []), *news)
+        missed = next((known.missed for known in before.tiers if known.name == tier.name), ())
+        if tier.missed != missed and any(tier.name == last.name for last in s.rules.tiers[-1:]):
+            causes = (*causes, "Missed")
+        if not causes:
+            continue
+        for responder in dict.fromkeys(responders_of(s.rules, tier.name)):
+            status = _intend(s, status, tier.name, responder, causes)
+    return status
+
+
+def _news(before: IncidentStatus, status: IncidentStatus) -> tuple[str, ...]:
+    """What the people who are in should hear, in the order of the options."""
+    old = {record.name: record for record in before.containment}
+    found: list[str] = []
+    for record in status.containment:
+        was = old.get(record.name)
+        found += _option_news(was, record)
+    if status.recovered_time and not before.recovered_time:
+        found.append("Recovered")
+    if status.resolved_time and not before.resolved_time:
+        found.append("Resolved")
+    return tuple(dict.fromkeys(found))
+
+
+def _option_news(was: OptionRecord | None, record: OptionRecord) -> Iterable[str]:
+    changed = was is None or was.state is not record.state
+    match record.state:
+        case OptionState.ASKING if was is None or (was.digest != record.digest) or changed:
+            yield "ApprovalNeeded"
+        case OptionState.CANNOT_TELL if changed:
+            yield "CannotTell"
+        case OptionState.REVERTED if changed:
+            yield "Reverted"
+        case OptionState.OBSERVED if changed:
+            yield "Rehearsed"
+        case state if state in _NOT_CONTAINED and changed:
+            yield "NotContained"
+        case _:
+            pass
+    if record.settled_time and (was is None or was.settled_time is None):
+        yield "Contained"
+
+
+def _intend(s: Situation, status: IncidentStatus, tier: str, responder: str, causes: tuple[str, ...]) -> IncidentStatus:
+    name = f"{tier}.{responder}"
+    sent = [record for record in status.effects if _name_of(record.key) == name]
+    if len(status.effects) >= MOST and "TierEntered" not in causes:
+        line = "no more notices in this episode: the ledger is full, read the incident itself"
+        told = any(entry.what == line for entry in status.timeline)
+        return status if told else tell(status, s.now, [line])
+    key = f"{s.incident.metadata.uid}/{status.episode}/notify/{name}/{len(sent) + 1}"
+    return intend(status, EffectRecord(key=key, causes=causes, state=EffectState.INTENDED, intended_time=s.now))
+
+
+def _name_of(key: str) -> str:
+    kind, name, _ = parts_of(key)
+    return name if kind == "notify" else ""
+
+
+def due_notices(s: Situation, status: IncidentStatus) -> tuple[Notify, ...]:
+    """The notices that were intended and not accepted yet; the text says what is true now."""
+    found = []
+    for record in status.effects:
+        name = _name_of(record.key)
+        waits = record.state in (EffectState.INTENDED, EffectState.UNDELIVERED) and record.key not in s.under_way
+        if not name or not record.causes or not waits:
+            continue
+        tier, _, responder = name.partition(".")
+        found.append(Notify(record.key, _notice(s, status, record, tier, responder), record.intended_time))
+    return tuple(found)
+
+
+def _notice(s: Situation, status: IncidentStatus, record: EffectRecord, tier: str, responder: str) -> Notice:
+    metadata = s.incident.metadata
+    headline = f"{status.severity} {s.rules.model.name}: {_headline(status, record.causes)}"
+    return Notice(
+        key=record.key,
+        namespace=metadata.namespace,
+        incident=metadata.name,
+        model=s.rules.model.name,
+        severity=status.severity or "SEV4",
+        responder=responder,
+        cause=" ".join(record.causes),
+        subject=clip(headline, 200),
+        text=_text(s, status, tier),
+        command=next_command(s, status, tier),
+        resolves=status.resolved_time is not None,
+        dedup=f"{metadata.uid}/{tier}.{responder}",
+    )
+
+
+def _headline(status: IncidentStatus, causes: tuple[str, ...]) -> str:
+    if "TierEntered" in causes and status.phase != "Resolved":
+        return f"{_matter(status)} — you are asked to act"
+    return {
+        "ApprovalNeeded": "your approval is needed",
+        "Contained": "contained",
+        "NotContained": "a containment was not possible or did not help",
+        "CannotTell": "it cannot be told whether the containment helped",
+        "Reverted": "the containment was reverted",
+        "Rehearsed": "what containment would have done",
+        "Missed": "a deadline was missed, and there is no further tier",
+        "Recovered": "recovered",
+        "Resolved": "resolved",
+        "TierEntered": "resolved",
+    }.get(causes[-1], "the story went on")
+
+
+def _matter(status: IncidentStatus) -> str:
+    """What it is about now; a tier may be entered after the recovery, because nobody has answered."""
+    firing = ", ".join(signal.name for signal in status.signals if signal.sustained or signal.missing)
+    unanswered = "reported by a person" if status.cause == "Report" else "recovered, but nobody has answered"
+    return firing or unanswered
+
+
+def _text(s: Situation, status: IncidentStatus, tier: str) -> str:
+    """The message: what, since when, what was done, what is asked, by when."""
+    metadata = s.incident.metadata
+    lines = [
+        f"Model {s.rules.model.name} in namespace {metadata.namespace}: {status.severity}, risk {status.risk} of 100.",
+    ]
+    if s.incident.spec.reason:
+        lines.append(f"Reported: {s.incident.spec.reason}")
+    lines += [f"- {signal.name}: {signal.message}" for signal in status.signals if signal.sustained or signal.missing]
+    if status.opened_time:
+        lines.append(f"Since {format_time(status.opened_time)} (episode {status.episode}).")
+    for record in status.containment:
+        lines.append(f"Containment {record.name}: {record.state} — {record.summary or record.message}")
+        if record.summary and record.message:
+            lines.append(f"  {record.message}")
+        if record.state is OptionState.ASKING:
+            lines += [f"  Note: {note}" for note in record.notes]
+    entered = next((one for one in status.tiers if one.name == tier), None)
+    if entered and not status.resolved_time:
+        lines.append(f"You are told as tier {tier}: {entered.reason}.")
+        lines += [
+            f"{duty} by {format_time(deadline)}"
+            + (f" (in {format_duration(deadline - s.now)})." if deadline > s.now else " (missed).")
+            for duty, deadline in open_deadlines(entered, status)
+        ]
+    if act := _next_act(status, tier):
+        lines.append(f"With the plugin: kubectl tocsin {_PLUGIN[act[0]]} {metadata.name} -n {metadata.namespace}")
+    lines.append(f"The whole story: kubectl describe incident {metadata.name} -n {metadata.namespace}")
+    return clip("\n".join(lines), 4000)
+
+
+def _next_act(status: IncidentStatus, tier: str) -> tuple[DecisionType, dict[str, str]] | None:
+    """The Decision that somebody of this tier should write next, if any."""
+    asking = next((record for record in status.containment if record.state is OptionState.ASKING), None)
+    entered = next((one for one in status.tiers if one.name == tier), None)
+    if status.resolved_time:
+        return None
+    if entered and entered.acknowledged_time is None:
+        return DecisionType.ACKNOWLEDGE, {}
+    if asking:
+        return DecisionType.APPROVE, {"option": asking.name, "digest": asking.digest or ""}
+    return (DecisionType.RESOLVE, {}) if status.recovered_time else None
+
+
+_PLUGIN = {DecisionType.ACKNOWLEDGE: "ack", DecisionType.APPROVE: "approve", DecisionType.RESOLVE: "resolve"}
+
+
+def next_command(s: Situation, status: IncidentStatus, tier: str) -> str:
+    """What somebody of this tier should do next, as a command that works with nothing but kubectl."""
+    if status.resolved_time:
+        return ""
+    act = _next_act(status, tier)
+    if act:
+        return _command(s, *act)
+    return f"kubectl describe incident {s.incident.metadata.name} -n {s.incident.metadata.namespace}"
+
+
+_WHOEVER = "whoever pastes it"
+_WHOAMI = "kubectl auth whoami -o jsonpath={.status.userInfo.username}"
+"""Before 1.36 no admission policy can fill ``by`` in."""
+
+
+def _command(s: Situation, kind: DecisionType, fields: dict[str, str]) -> str:
+    metadata = s.incident.metadata
+    reference = {"name": metadata.name, "uid": metadata.uid}
+    decision = {
+        "apiVersion": API_VERSION,
+        "kind": "Decision",
+        "metadata": {"generateName": f"{kind.lower()}-", "namespace": metadata.namespace},
+        "spec": {"type": kind, "by": _WHOEVER, "incidentRef": reference, **fields},
+    }
+    text = json.dumps(decision, separators=(",", ":")).replace(_WHOEVER, f"'\"$({_WHOAMI})\"'")
+    return f"echo '{text}' | kubectl create -f -"

@@ -1,0 +1,79 @@
+"""What a decision asks for: a status to write, effects to do, and when to look again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from tocsin.api.incident import IncidentStatus
+from tocsin.decide.situation import Proposal
+
+
+@dataclass(frozen=True, slots=True)
+class Contain:
+    """Carry out a proposal, or rehearse it."""
+
+    key: str
+    """``<incident uid>/<episode>/contain/<option>/<attempt>``; also the mark on the target."""
+    proposal: Proposal
+    dry_run: bool = False
+    """Send everything with dryRun=All; nothing is written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One message to one role, in plain text that reads well."""
+
+    key: str
+    """``<incident uid>/<episode>/notify/<tier>.<responder>/<n>``; the receiver's dedup key."""
+    namespace: str
+    incident: str
+    model: str
+    severity: str
+    responder: str
+    cause: str
+    """Why they are told, in words out of TierEntered, ApprovalNeeded, Contained, NotContained, CannotTell, Reverted,
+    Missed, Recovered, Resolved; several are joined by a space."""
+    subject: str
+    text: str
+    command: str
+    """What to do next, as a command that can be pasted; empty when there is nothing to do."""
+    resolves: bool = False
+    """Whether the receiver may close what it opened for this incident."""
+    dedup: str = ""
+    """``<incident uid>/<tier>.<responder>``: what belongs together at a pager, for example its incident."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notify:
+    """Tell a role: its channels in order, until one has accepted."""
+
+    key: str
+    notice: Notice
+    intended_at: datetime
+
+
+Effect = Contain | Notify
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A Kubernetes Event about the incident."""
+
+    type: Literal["Normal", "Warning"]
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to do about one incident now; planning again without new facts gives the same status and no new effects."""
+
+    status: IncidentStatus
+    effects: tuple[Effect, ...] = ()
+    """May be done only after the status, which holds their intents, was accepted."""
+    events: tuple[Event, ...] = ()
+    look_again_at: datetime | None = None
+    needs_budget: bool = False
+    """Room in the blast-radius budget must be reserved first: reserve it and decide again."""

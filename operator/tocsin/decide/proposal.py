@@ -1,0 +1,159 @@
+"""What exactly an option would write to the target as it is now, or why it cannot be done."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, assert_never
+
+from tocsin.api.objects import clip
+from tocsin.api.policy import Option, RollBack
+from tocsin.decide.situation import Autoscaler, Proposal, Refusal, Revision, TargetView
+from tocsin.decide.workload import canonical, sha256
+
+_IMAGES_SHOWN = 200
+"""So many characters of image names fit into a summary."""
+
+
+def propose(option: Option, view: TargetView, contained: frozenset[str]) -> Proposal | Refusal:
+    """What the option would write; ``contained`` are the template hashes that are never chosen again."""
+    what = f"Deployment/{view.name}"
+    if view.deleting:
+        return Refusal("TargetDeleting", f"{what} is being deleted")
+    if view.owner:
+        return Refusal(
+            "TargetOwned", f"{what} is controlled by {view.owner}, which would undo this: act on {view.owner}"
+        )
+    match option.type:
+        case "RollBack":
+            return _roll_back(option, view, contained)
+        case "Scale":
+            return _scale(option, view)
+        case _:
+            assert_never(option.type)
+
+
+def action_class(option: Option) -> Literal["A", "B", "C", "D"]:
+    """How far it reaches, by domain.md §4: a rollback or fewer replicas is wide and reversible; none stops service."""
+    return "C" if option.scale is not None and option.scale.replicas == 0 else "B"
+
+
+def holds(record_type: str, to: str, view: TargetView) -> bool:
+    """Whether what was written is still there; ``record_type`` is the option's type."""
+    return view.current_hash == to if record_type == "RollBack" else str(view.replicas) == to
+
+
+def pinning(autoscaler: Autoscaler | None, replicas: int) -> dict[str, Any]:
+    """The fields of an autoscaler's spec to write, so that it leaves that number alone; empty when it does anyway.
+
+    At zero an autoscaler whose minimum is 1 or more disables itself; one that may scale to zero also scales up again.
+    """
+    if autoscaler is None or autoscaler.scale_up_disabled:
+        return {}
+    if replicas == 0:
+        return {} if autoscaler.min_replicas else {"behavior": {"scaleUp": {"selectPolicy": "Disabled"}}}
+    if autoscaler.max_replicas <= replicas:
+        return {}
+    return {"minReplicas": min(autoscaler.min_replicas, replicas), "maxReplicas": replicas}
+
+
+def _roll_back(option: Option, view: TargetView, contained: frozenset[str]) -> Proposal | Refusal:
+    what = f"Deployment/{view.name}"
+    current = next((one for one in view.revisions if one.template_hash == view.current_hash), None)
+    if not view.may_roll_back:
+        return _forbidden(f"roll {what} back", view, "patch deployments.apps")
+    if view.paused:
+        return Refusal("TargetPaused", f"{what} is paused: a rollback would change nothing until somebody resumes it")
+    if current is None:
+        return Refusal("RollingOut", f"{what} has a template that its controller has not taken up yet")
+    others = [one for one in view.revisions if one.template_hash != current.template_hash]
+    open_to_us = [one for one in others if one.template_hash not in contained]
+    earlier = [one for one in open_to_us if one.number < current.number]
+    healthy = [one for one in open_to_us if one.healthy]
+    notes = []
+    if (option.roll_back or RollBack()).to == "LastHealthy":
+        if healthy:
+            earlier = healthy
+        else:
+            notes.append("no revision to go back to is marked healthy: the previous one was chosen")
+    if not earlier:
+        barred = len(others) - len(open_to_us)
+        return Refusal(
+            "NoEarlierRevision",
+            f"{what} has no revision to go back to: besides the present one {len(others)} are kept, "
+            f"{barred} of them contained by an incident",
+        )
+    chosen = max(earlier, key=lambda one: one.number)
+    if sorted(chosen.images) == sorted(view.images):
+        notes.append("the images are the same in both revisions: the rollback may not help")
+    notes.append("a rollback restores the pod template, not ConfigMaps, Secrets or files that the model loads")
+    return Proposal(
+        option=option.name,
+        action="RollBack",
+        class_=action_class(option),
+        target_uid=view.uid,
+        target_name=view.name,
+        from_=view.current_hash,
+        to=chosen.template_hash,
+        revision_uid=chosen.uid,
+        summary=f"roll {what} back from {_words(current)} to {_words(chosen)}",
+        notes=(*notes, *_reverted(view)),
+        digest=_digest("RollBack", view, view.current_hash, chosen.template_hash, {"replicaSet": chosen.uid}),
+    )
+
+
+def _scale(option: Option, view: TargetView) -> Proposal | Refusal:
+    assert option.scale is not None, "the API requires scale with type Scale"
+    what, replicas, autoscaler = f"Deployment/{view.name}", option.scale.replicas, view.autoscaler
+    if not view.may_scale:
+        return _forbidden(f"scale {what}", view, "patch deployments.apps/scale")
+    if view.replicas <= replicas:
+        return Refusal(
+            "AlreadyThere", f"{what} has {view.replicas} replicas: scaling to {replicas} would take none away"
+        )
+    pin = pinning(autoscaler, replicas)
+    summary, notes = f"scale {what} from {view.replicas} to {replicas} replicas", []
+    if autoscaler and pin:
+        summary += f", after pinning HorizontalPodAutoscaler/{autoscaler.name} ({_change(autoscaler, replicas)})"
+        notes.append(f"HorizontalPodAutoscaler/{autoscaler.name} stays pinned until somebody restores it")
+    elif autoscaler and replicas == 0:
+        notes.append(f"HorizontalPodAutoscaler/{autoscaler.name} does nothing while there are 0 replicas")
+    written: dict[str, Any] = {"autoscaler": {"uid": autoscaler.uid, "spec": pin}} if autoscaler and pin else {}
+    # An autoscaler moves the number all the time: it would void every approval, and nobody approved that number.
+    from_ = "" if autoscaler else str(view.replicas)
+    return Proposal(
+        option=option.name,
+        action="Scale",
+        class_=action_class(option),
+        target_uid=view.uid,
+        target_name=view.name,
+        from_=str(view.replicas),
+        to=str(replicas),
+        autoscaler=autoscaler if pin else None,
+        summary=summary,
+        notes=(*notes, *_reverted(view)),
+        digest=_digest("Scale", view, from_, str(replicas), written),
+    )
+
+
+def _digest(action: str, view: TargetView, from_: str, to: str, written: dict[str, Any]) -> str:
+    return sha256(canonical({"action": action, "target": view.uid, "from": from_, "to": to, "written": written}))
+
+
+def _change(autoscaler: Autoscaler, replicas: int) -> str:
+    if replicas == 0:
+        return "no scaling up"
+    return f"at most {replicas} instead of {autoscaler.max_replicas}"
+
+
+def _forbidden(deed: str, view: TargetView, right: str) -> Refusal:
+    why = f"Tocsin may not {deed}: it lacks the right to {', '.join(view.lacking) or right}"
+    return Refusal("LatelyDenied", why) if view.lately_denied else Refusal("Forbidden", why)
+
+
+def _reverted(view: TargetView) -> tuple[str, ...]:
+    if not view.git_owner:
+        return ()
+    return (f"{view.git_owner} applies Deployment/{view.name} from Git and may revert this: change it there too",)
+
+
+def _words(revision: Revision) -> str:
+    return f"revision {revision.number} ({clip(', '.join(revision.images), _IMAGES_SHOWN)})"

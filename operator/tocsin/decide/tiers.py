@@ -1,0 +1,115 @@
+"""Which circles of people are in, and by when they must do what.
+
+A tier is entered at once by severity, or when the tier before missed a deadline. Deadlines are absolute and count
+from the instant of entry, so that an outage does not page everybody in one second. Nobody leaves.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Literal
+
+from tocsin.api.incident import IncidentStatus, OptionState, TierStatus
+from tocsin.api.objects import clip
+from tocsin.api.policy import Rules, Tier
+from tocsin.api.quantities import format_duration, format_time
+from tocsin.decide.situation import Situation
+from tocsin.decide.story import tell
+
+Duty = Literal["Acknowledge", "Contain", "Decide"]
+
+
+def enter(s: Situation, status: IncidentStatus, name: str, reason: str) -> IncidentStatus:
+    """Enter a tier now; entering it twice changes nothing."""
+    tier = next((tier for tier in s.rules.tiers if tier.name == name), None)
+    if tier is None or any(entered.name == name for entered in status.tiers):
+        return status
+    entered = TierStatus(
+        name=name,
+        entered_time=s.now,
+        reason=clip(reason, 1024),
+        acknowledge_deadline=_after(s.now, tier.acknowledge_within),
+        contain_deadline=_after(s.now, tier.contain_within),
+        decide_deadline=_after(s.now, tier.decide_within),
+    )
+    order = {tier.name: place for place, tier in enumerate(s.rules.tiers)}
+    tiers = tuple(sorted((*status.tiers, entered), key=lambda one: order.get(one.name, -1)))
+    changed = status.model_copy(update={"tiers": tiers, "tier": tiers[-1].name})
+    return tell(changed, s.now, [f"tier {name} entered: {reason}"])
+
+
+def _after(now: datetime, span: timedelta | None) -> datetime | None:
+    return None if span is None else now + span
+
+
+def next_after(rules: Rules, status: IncidentStatus) -> str | None:
+    """The first tier after the highest that was entered; None after the last."""
+    names = [tier.name for tier in rules.tiers]
+    entered = [names.index(tier.name) for tier in status.tiers if tier.name in names]
+    place = max(entered, default=-1) + 1
+    return names[place] if place < len(names) else None
+
+
+def miss_deadlines(s: Situation, status: IncidentStatus) -> IncidentStatus:
+    """Record each deadline that has passed unmet, with how late it was noticed."""
+    lines = []
+    tiers = []
+    for tier in status.tiers:
+        late = [
+            (duty, deadline)
+            for duty, deadline in open_deadlines(tier, status)
+            if deadline <= s.now and duty not in tier.missed
+        ]
+        for duty, deadline in late:
+            delay = s.now - deadline
+            noticed = f", noticed {format_duration(delay)} late" if delay >= timedelta(seconds=5) else ""
+            lines.append(f"tier {tier.name} missed its deadline to {duty.lower()} by {format_time(deadline)}{noticed}")
+        missed = tuple(dict.fromkeys((*tier.missed, *(duty for duty, _ in late))))
+        tiers.append(tier.model_copy(update={"missed": missed}) if late else tier)
+    return tell(status.model_copy(update={"tiers": tuple(tiers)}), s.now, lines)
+
+
+def newly_missed(before: IncidentStatus, after: IncidentStatus) -> list[Duty]:
+    """The duties whose deadlines were found missed between two statuses, each as often as it was."""
+    known = {(before.episode, tier.name, duty) for tier in before.tiers for duty in tier.missed}
+    return [duty for tier in after.tiers for duty in tier.missed if (after.episode, tier.name, duty) not in known]
+
+
+def open_deadlines(tier: TierStatus, status: IncidentStatus) -> list[tuple[Duty, datetime]]:
+    """The deadlines of a tier that nobody has met, whether they have passed or not."""
+    found: list[tuple[Duty, datetime]] = []
+    if tier.acknowledge_deadline and tier.acknowledged_time is None:
+        found.append(("Acknowledge", tier.acknowledge_deadline))
+    if tier.contain_deadline and not is_contained(status) and status.recovered_time is None:
+        found.append(("Contain", tier.contain_deadline))
+    if tier.decide_deadline and tier.decided_time is None:
+        found.append(("Decide", tier.decide_deadline))
+    return found
+
+
+def is_contained(status: IncidentStatus) -> bool:
+    """Whether a containment was written, read back and holds, and the workload has followed."""
+    holding = (OptionState.EXECUTED, OptionState.HELPED, OptionState.CANNOT_TELL)
+    return any(record.state in holding and record.settled_time is not None for record in status.containment)
+
+
+def enter_tiers(s: Situation, status: IncidentStatus) -> IncidentStatus:
+    """Enter every tier that the severity asks for, and at most one more for missed deadlines."""
+    severity = status.severity
+    for tier in s.rules.tiers:
+        if severity and severity.at_least(tier.severity):
+            status = enter(s, status, tier.name, f"severity {severity} (this tier is for {tier.severity} or worse)")
+    names = [tier.name for tier in s.rules.tiers]
+    for place, name in enumerate(names[:-1]):
+        missed = next((tier.missed for tier in status.tiers if tier.name == name), ())
+        follower = names[place + 1]
+        if missed and not any(tier.name == follower for tier in status.tiers):
+            duties = ", ".join(duty.lower() for duty in missed)
+            return enter(s, status, follower, f"tier {name} missed its deadline to {duties}")
+    return status
+
+
+def responders_of(rules: Rules, name: str) -> tuple[str, ...]:
+    """The Responders of a tier."""
+    tier: Tier | None = next((tier for tier in rules.tiers if tier.name == name), None)
+    return tier.responders if tier else ()

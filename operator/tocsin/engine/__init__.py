@@ -1,0 +1,1 @@
+"""What runs the loop: queue, schedule, rounds and the leader's lease."""

@@ -1,0 +1,106 @@
+"""Which work does a change bear on? No more than that: one edit among ten thousand objects wakes a few keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Literal, NamedTuple
+
+from tocsin.api.decision import Decision, DecisionType
+from tocsin.api.incident import Incident
+from tocsin.api.policy import EscalationPolicy, Target
+from tocsin.api.responder import Responder
+from tocsin.observe.cluster import Name, Pair, Store, pair_of
+
+
+class Key(NamedTuple):
+    """What a worker takes: a kind of work, and the pair or object that it is about."""
+
+    work: Literal["incident", "policy", "responder", "revision"]
+    about: Pair | Name
+
+
+class Wake(NamedTuple):
+    """A key to be worked on, and whether before all bookkeeping."""
+
+    key: Key
+    urgent: bool = False
+
+
+def of_object(store: Store, kind: str, name: Name, before: Any, after: Any) -> Iterator[Wake]:
+    """What the change of an object of ours bears on; None is one that was not there, is gone, or cannot be read."""
+    match after or before:
+        case EscalationPolicy():
+            yield from _of_policy(store, name, before, after)
+        case Responder():
+            yield Wake(Key("responder", name))
+            if _is_new(before, after):
+                yield from of_responder(store, name)
+        case Incident() as incident:
+            yield Wake(Key("incident", pair_of(incident)), urgent=True)
+        case Decision() as decision if decision.spec.type is DecisionType.AUTHORISE and decision.spec.policy_ref:
+            policy = Name(name.namespace, decision.spec.policy_ref.name)
+            yield Wake(Key("policy", policy))
+            yield from _open(store.incidents_under(policy))
+        case Decision() as decision if decision.spec.incident_ref:
+            if about := store.incident(Name(name.namespace, decision.spec.incident_ref.name)):
+                yield Wake(Key("incident", pair_of(about)), urgent=True)
+        case _ if kind == "EscalationPolicy":  # one that never could be read is gone: its key forgets it
+            yield Wake(Key("policy", name))
+
+
+def of_responder(store: Store, name: Name) -> Iterator[Wake]:
+    """The policies whose tiers name a role, and every open incident that may page or ask it."""
+    for policy in store.policies(name.namespace):
+        if any(name.name in tier.responders for tier in policy.spec.tiers):
+            yield Wake(Key("policy", Name(name.namespace, policy.metadata.name)))
+    yield from _open(
+        one
+        for one in store.incidents(name.namespace)
+        if one.rules is None or any(name.name in tier.responders for tier in one.rules.tiers)
+    )
+
+
+def of_namespace(store: Store, namespace: str) -> Iterator[Wake]:
+    """The open incidents of a namespace whose brake has changed."""
+    return _open(store.incidents(namespace))
+
+
+def of_trust(store: Store) -> Iterator[Wake]:
+    """Every open incident: whether Decisions count has changed."""
+    return _open(store.incidents())
+
+
+def of_deployment(store: Store, namespace: str, name: str, *, came_or_went: bool) -> Iterator[Wake]:
+    """The open incidents of a target, and its policies when it has come or gone."""
+    target = Target(api_version="apps/v1", kind="Deployment", name=name)
+    yield from _open(store.incidents_on(namespace, target))
+    if came_or_went:
+        for policy in store.policies_on(namespace, target):
+            yield Wake(Key("policy", policy))
+
+
+def _of_policy(
+    store: Store, name: Name, before: EscalationPolicy | None, after: EscalationPolicy | None
+) -> Iterator[Wake]:
+    """Itself, its open incidents, and the others that want a target of it, which may be free or taken now."""
+    yield Wake(Key("policy", name))
+    yield from _open(store.incidents_under(name))
+    if _is_new(before, after):
+        targets = {model.target for one in (before, after) if one for model in one.spec.models if model.target}
+        for target in targets:
+            for other in store.policies_on(name.namespace, target):
+                if other != name:
+                    yield Wake(Key("policy", other))
+
+
+def _is_new(before: Any, after: Any) -> bool:
+    """Whether more than its status or metadata has changed."""
+    if before is None or after is None:
+        return True
+    return bool(before.metadata.uid != after.metadata.uid or before.metadata.generation != after.metadata.generation)
+
+
+def _open(incidents: Iterable[Incident]) -> Iterator[Wake]:
+    for incident in incidents:
+        if not incident.resolved:
+            yield Wake(Key("incident", pair_of(incident)))

@@ -1,0 +1,387 @@
+"""The work on one pair: open its incident, decide, write, act, and decide again until nothing is left to do."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Protocol
+
+import structlog
+
+from tocsin.act.budget import BudgetLedger
+from tocsin.act.containment import carry_out
+from tocsin.act.notify.courier import Courier
+from tocsin.act.status import write_status
+from tocsin.api.incident import EffectState, Incident
+from tocsin.api.objects import API_VERSION, Finding, stamp
+from tocsin.api.policy import EscalationPolicy, Rules
+from tocsin.apiserver import ApiError, ApiServer, NoAnswer, path
+from tocsin.clock import Clock
+from tocsin.decide.defaults import freeze
+from tocsin.decide.facts import was_joined
+from tocsin.decide.incident import cause_to_open, plan, reopens
+from tocsin.decide.people import unheard
+from tocsin.decide.plan import Contain, Notify, Plan
+from tocsin.decide.situation import Budget, Memory, Outcome, Situation, Trust
+from tocsin.decide.tiers import is_contained, newly_missed
+from tocsin.engine.brakes import braked
+from tocsin.engine.looks import Looks
+from tocsin.engine.opening import open_incident
+from tocsin.engine.posting import Posting
+from tocsin.engine.telemetry import Telemetry
+from tocsin.observe.cluster import Name, Pair, Store, age, pair_of
+
+log = structlog.get_logger()
+
+RECURRENCE = timedelta(days=7)
+TURNS = 12
+"""So many decisions follow each other at once; past that the key comes again."""
+
+
+class Measurements(Protocol):
+    """What the evaluations know."""
+
+    memories: dict[Pair, dict[str, Memory]]
+
+    def memories_of(self, incident: Incident, living: Rules | None) -> Mapping[str, Memory]:
+        """What an incident is decided by, whatever became of its policy."""
+        ...
+
+    def affected_by(self, incident: Incident) -> Decimal | None:
+        """How many decisions an incident has affected so far."""
+        ...
+
+    def release(self, pair: Pair, unresolved: Iterable[Incident]) -> None:
+        """Evaluate the frozen rules of no incident of the pair but these."""
+        ...
+
+
+class Unlucky(Exception):
+    """Something that passes: the key is worked on again after a while."""
+
+
+@dataclass(slots=True)
+class Incidents:
+    """Everything that the work on a pair needs."""
+
+    api: ApiServer
+    clock: Clock
+    store: Store
+    looks: Looks
+    budget: BudgetLedger
+    courier: Courier
+    posting: Posting
+    telemetry: Telemetry
+    leads: Callable[[float], bool]
+    """Whether this replica leads, with so many seconds of lease to spare."""
+    may_send: Callable[[float], bool]
+    """Whether enough of the lease is left to send a notice that has waited for so many seconds: no server guards it."""
+    measured: Measurements
+    trust: Callable[[bool], Awaitable[tuple[Trust, datetime | None]]]
+    """Whether Decisions can be trusted and since when; with True it is read anew."""
+    builtin: Callable[[Pair], EscalationPolicy | None]
+    """The policy of a pair that no object declares: a Prometheus server of the operator's own."""
+    again: Callable[[Pair], None]
+    at: Callable[[Pair, datetime | None], None]
+    _outcomes: dict[Pair, dict[str, Outcome]] = field(default_factory=dict)
+    _under_way: dict[Pair, set[str]] = field(default_factory=dict)
+
+    async def work(self, pair: Pair) -> None:
+        """Bring the pair's incident as far as it goes now; raises ApiError, NoAnswer or Unlucky for what passes."""
+        self.looks.begin(pair)
+        incidents = self.store.incidents_of(pair)
+        open_ = [one for one in incidents if not one.resolved]
+        if not open_:
+            own = [one for one in incidents if one.rules and not was_joined(one.status)]
+            open_ = await self._reopened_or_new(pair, max(own, key=_resolved_at, default=None))
+        uids = {one.metadata.uid for one in open_}
+        others = [one for one in incidents if one.metadata.uid not in uids]
+        unsettled = [one for one in others if self._is_unsettled(pair, one)]
+        for incident in (*unsettled, *reversed(open_)):  # the oldest last: it goes on, and says when to look again
+            await self._advance(pair, incident)
+        self.measured.release(pair, [one for one in self.store.incidents_of(pair) if not one.resolved])
+        self._forget_gone(pair)
+
+    def _forget_gone(self, pair: Pair) -> None:
+        """Tell nobody of an incident that is gone, and keep nothing of a target that no open incident holds."""
+        if not any(not one.resolved for one in self.store.incidents_of(pair)):
+            self.looks.drop(pair)
+        uids = {one.metadata.uid for one in self.store.incidents_of(pair)}
+        for key in [key for key in self._under_way.get(pair, ()) if key.split("/", 1)[0] not in uids]:
+            self.courier.withdraw(key)
+            self._under_way[pair].discard(key)
+        if not self._under_way.get(pair, {""}):
+            del self._under_way[pair]
+
+    async def _reopened_or_new(self, pair: Pair, last: Incident | None) -> list[Incident]:
+        """What to work on when everything is resolved: a breach that began anew."""
+        known, now = self.measured.memories.get(pair, {}), self.clock.now()
+        if last is not None and last.rules and last.status.resolved_time:
+            if reopens(last.rules, last.status, known, now):
+                return [last]
+            if now - last.status.resolved_time <= last.rules.reopen_window:
+                return []
+        policy = self._policy(pair)
+        rules = self._living_rules(policy, pair.model)
+        if policy is None or rules is None or (cause := cause_to_open(rules, known)) is None:
+            return []
+        if any(not one.resolved for one in self.store.incidents_on(pair.namespace, rules.model.target)):
+            return []  # it would join that one, at every evaluation anew
+        seeing = asyncio.ensure_future(self.looks.sight.lasting_view(pair.namespace, rules.model.target))
+        try:
+            opened = await open_incident(self.api, self.store, self.telemetry, pair, policy, rules)
+            if opened and rules.containment:
+                self.looks.hand_over(pair, await seeing)
+        finally:
+            seeing.cancel()
+        if opened is None:
+            self.again(pair)
+            return []
+        log.info("incident opened", incident=opened.metadata.name, namespace=pair.namespace, cause=cause)
+        return [opened]
+
+    def _is_unsettled(self, pair: Pair, incident: Incident) -> bool:
+        """Whether a resolved incident has something left to tell, to write down or to answer."""
+        under_way = self._under_way.get(pair, set())
+        waiting = (EffectState.INTENDED, EffectState.UNDELIVERED)
+        return (
+            any(one.causes and one.state in waiting and one.key not in under_way for one in incident.status.effects)
+            or bool(self._outcomes_of(pair, incident))
+            or bool(unheard(self.store.decisions_of(incident), incident.status))
+        )
+
+    def _policy(self, pair: Pair) -> EscalationPolicy | None:
+        return self.builtin(pair) or self.store.policy(pair.namespace, pair.policy)
+
+    @staticmethod
+    def _living_rules(policy: EscalationPolicy | None, model: str) -> Rules | None:
+        if policy is None:
+            return None
+        found = next((one for one in policy.spec.models if one.name == model), None)
+        return freeze(policy, found) if found else None
+
+    async def _advance(self, pair: Pair, incident: Incident) -> None:
+        for _ in range(TURNS):
+            known = self.looks.kept(pair)
+            situation = await self._situation(pair, incident)
+            if situation is None:
+                return
+            decided = plan(situation)
+            moves = decided.needs_budget or decided.status.containment != incident.status.containment
+            if known and situation.target is known and moves:
+                self.looks.drop(pair)  # no option goes on by the strength of an older look
+                continue
+            if decided.needs_budget:
+                decided = plan(replace(situation, budget=await self._reserve(pair, incident)))
+            written = await self._write(incident, decided)
+            if written is None:
+                fresh = await self._read(incident)
+                if fresh is None:
+                    self.at(pair, None)
+                    return
+                incident = fresh
+                continue
+            for duty in newly_missed(incident.status, written.status):
+                self.telemetry.missed(duty.lower())
+            incident = written
+            self._forget_outcomes(pair, situation)
+            try:
+                acted = await self._act(pair, incident, situation, decided)
+            finally:
+                self._tell(incident, decided)  # behind what contains
+            if not acted:
+                self.at(pair, decided.look_again_at)
+                return
+        self.again(pair)
+
+    async def _reserve(self, pair: Pair, incident: Incident) -> Budget:
+        reserved = await self.budget.reserve(pair.namespace, incident.metadata.uid, self.clock.now())
+        return Budget.RESERVED if reserved else Budget.EXHAUSTED
+
+    async def _situation(self, pair: Pair, incident: Incident) -> Situation | None:
+        policy = self._policy(pair)
+        living = self._living_rules(policy, pair.model)
+        rules = incident.rules or living
+        if rules is None:
+            await self._say_rules_are_missing(incident)
+            return None
+        known = self.measured.memories_of(incident, living)
+        is_open = not incident.resolved or reopens(rules, incident.status, known, self.clock.now())
+        decisions = self.store.decisions_of(incident)
+        trust, since = await self.trust(bool(unheard(decisions, incident.status)))
+        return Situation(
+            now=self.clock.now(),
+            incident=incident,
+            rules=rules,
+            mode=policy.spec.mode if policy else rules.mode,
+            signals=known,
+            affected=self.measured.affected_by(incident),
+            decisions=decisions,
+            trust=trust,
+            trusted_since=since,
+            roster=self.store.responders(pair.namespace),
+            target=await self.looks.at(pair, rules.model.target, holds=is_contained(incident.status))
+            if is_open and rules.containment
+            else None,
+            outcomes=self._outcomes_of(pair, incident),
+            under_way=frozenset(self._under_way.get(pair, ())),
+            contained_revisions=self._contained(pair, rules),
+            namespace_hold=self.store.holds.get(pair.namespace, ""),
+            recurs=self._recurs(pair, incident),
+            joined=self._joined(incident, rules),
+        )
+
+    async def _say_rules_are_missing(self, incident: Incident) -> None:
+        """A person's incident that names no policy, or no model of it: say so where the person looks."""
+        spec = incident.spec
+        message = f"policy {spec.policy_ref.name} with model {spec.model} does not exist in this namespace: apply it"
+        finding = Finding(type="Firing", status="Unknown", reason="PolicyNotFound", message=message)
+        conditions = stamp([finding], incident.status.conditions, self.clock.now())
+        await self._write(incident, Plan(incident.status.model_copy(update={"conditions": conditions})))
+
+    def _contained(self, pair: Pair, rules: Rules) -> frozenset[str]:
+        """What any incident of the same target contained, whichever policy it was opened under."""
+        on_target = self.store.incidents_on(pair.namespace, rules.model.target)
+        return frozenset(revision for one in on_target for revision in one.status.contained_revisions)
+
+    def _recurs(self, pair: Pair, incident: Incident) -> bool:
+        created = incident.metadata.creation_timestamp
+        return any(
+            one.metadata.uid != incident.metadata.uid
+            and one.status.resolved_time is not None
+            and not was_joined(one.status)
+            and created is not None
+            and timedelta() <= created - one.status.resolved_time < RECURRENCE
+            for one in self.store.incidents_of(pair)
+        )
+
+    def _joined(self, incident: Incident, rules: Rules) -> str:
+        """The oldest other unresolved incident of the same model or target, if it is older."""
+        if incident.resolved:
+            return ""
+        pair = pair_of(incident)
+        others = (*self.store.incidents_of(pair), *self.store.incidents_on(pair.namespace, rules.model.target))
+        first = min((incident, *(one for one in others if not one.resolved)), key=age)
+        return "" if first.metadata.uid == incident.metadata.uid else first.metadata.name
+
+    async def _write(self, incident: Incident, decided: Plan) -> Incident | None:
+        """Write the status; None when the incident has to be read again first."""
+        if decided.status is incident.status:
+            return incident
+        if not self.leads(0.0):
+            raise Unlucky("the lease was lost")
+        before = incident.status.dump() if incident.status.conditions else {}
+        try:
+            raw = await write_status(self.api, "incidents", incident.metadata, before, decided.status.dump())
+        except NoAnswer:
+            self.telemetry.wrote("status", "unanswered")
+            return None
+        except ApiError as refused:
+            self.telemetry.wrote("status", "refused")
+            if refused.code in (404, 409):
+                return None
+            raise
+        if raw is None:
+            return incident
+        self.telemetry.wrote("status", "accepted")
+        self.store.put("Incident", raw)
+        return Incident.model_validate(raw)
+
+    async def _read(self, incident: Incident) -> Incident | None:
+        metadata = incident.metadata
+        try:
+            raw = await self.api.get(path(API_VERSION, "incidents", metadata.namespace, metadata.name))
+        except ApiError as gone:
+            if gone.code != 404:
+                raise
+            self.store.drop("Incident", Name(metadata.namespace, metadata.name), metadata.uid)
+            log.warning("an incident was deleted", incident=metadata.name, namespace=metadata.namespace)
+            return None
+        if raw["metadata"]["uid"] != metadata.uid:
+            return None
+        self.store.put("Incident", raw)
+        return Incident.model_validate(raw)
+
+    def _outcomes_of(self, pair: Pair, incident: Incident) -> dict[str, Outcome]:
+        known = self._outcomes.get(pair, {})
+        return {key: one for key, one in known.items() if key.startswith(f"{incident.metadata.uid}/")}
+
+    def _forget_outcomes(self, pair: Pair, situation: Situation) -> None:
+        """The outcomes that the written status holds; others came in meanwhile."""
+        known = self._outcomes.get(pair, {})
+        for key, outcome in situation.outcomes.items():
+            if known.get(key) is outcome:
+                del known[key]
+        if not known:
+            self._outcomes.pop(pair, None)
+
+    def _tell(self, incident: Incident, decided: Plan) -> None:
+        for event in decided.events:
+            self.posting.post("Incident", incident.metadata, event)
+            log.info(
+                "incident",
+                incident=incident.metadata.name,
+                namespace=incident.metadata.namespace,
+                what=event.message,
+                severity=decided.status.severity,
+            )
+
+    async def _act(self, pair: Pair, incident: Incident, situation: Situation, decided: Plan) -> bool:
+        """Do the effects whose intents are written; tells whether something is to be decided at once."""
+        contains = [effect for effect in decided.effects if isinstance(effect, Contain)]
+        for effect in decided.effects:
+            if isinstance(effect, Notify):
+                self._notify(pair, effect)
+        for effect in contains:
+            await self._contain(pair, incident, situation, effect)
+        return bool(contains)
+
+    def _notify(self, pair: Pair, effect: Notify) -> None:
+        def report(outcome: Outcome) -> None:
+            self.telemetry.effect("notify", outcome.result)
+            if outcome.result in ("Done", "Superseded"):
+                self._under_way.get(pair, set()).discard(effect.key)
+            self._outcomes.setdefault(pair, {})[effect.key] = outcome
+            self.again(pair)
+
+        if effect.notice.resolves:  # what was true before must not arrive after it
+            for key in [key for key in self._under_way.get(pair, ()) if _same_reader(key, effect.key)]:
+                self.courier.supersede(key)
+        self._under_way.setdefault(pair, set()).add(effect.key)
+        responder = self.store.responder(pair.namespace, effect.notice.responder)
+        self.courier.submit(effect, responder, self.may_send, report)
+
+    async def _contain(self, pair: Pair, incident: Incident, situation: Situation, effect: Contain) -> None:
+        """Carry out a containment, after a last look at the brakes that are never frozen."""
+        if not effect.dry_run and await braked(self.api, self.store, pair, situation, self._policy):
+            return
+        if not self.leads(0.0):
+            raise Unlucky("the lease was lost")
+        outcome = await carry_out(self.api, pair.namespace, effect, self.clock)
+        if effect.dry_run and outcome.result == "Done":
+            outcome = replace(outcome, result="Rehearsed")
+        self.telemetry.effect("contain", outcome.result)
+        log.info(
+            "containment",
+            incident=incident.metadata.name,
+            namespace=pair.namespace,
+            key=effect.key,
+            outcome=outcome.result,
+            message=outcome.message,
+        )
+        self._outcomes.setdefault(pair, {})[effect.key] = outcome
+        if outcome.result == "Unknown":
+            raise Unlucky(outcome.message)
+
+
+def _same_reader(key: str, other: str) -> bool:
+    """Whether two notices of an incident go to the same role of the same tier."""
+    return key.split("/")[:4] == other.split("/")[:4] and key != other
+
+
+def _resolved_at(incident: Incident) -> tuple[str, str]:
+    resolved = incident.status.resolved_time
+    return (resolved.isoformat() if resolved else "", incident.metadata.name)

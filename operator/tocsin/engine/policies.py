@@ -1,0 +1,143 @@
+"""The work on one policy or Responder: check it against what is there, and say so in its status."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+import structlog
+
+from tocsin.act.status import write_status
+from tocsin.api.objects import condition
+from tocsin.api.policy import EscalationPolicy
+from tocsin.apiserver import ApiError, ApiServer, NoAnswer, path
+from tocsin.clock import Clock
+from tocsin.decide.plan import Event
+from tocsin.decide.policy import Surroundings, report, report_responder
+from tocsin.engine.incidents import Unlucky
+from tocsin.engine.posting import Posting
+from tocsin.engine.rounds import Rounds
+from tocsin.engine.telemetry import Telemetry
+from tocsin.observe.cluster import PLURALS, Name, Store
+from tocsin.observe.targets import Targets
+
+log = structlog.get_logger()
+
+CHECK_READY = timedelta(hours=1)
+CHECK_UNREADY = timedelta(minutes=5)
+"""How often a policy is checked again, besides when something about it changes: rights come without an event."""
+
+
+@dataclass(slots=True)
+class Policies:
+    """Everything that the work on a policy needs."""
+
+    api: ApiServer
+    clock: Clock
+    store: Store
+    targets: Targets
+    rounds: Rounds
+    telemetry: Telemetry
+    servers: frozenset[str]
+    leads: Callable[[float], bool]
+    at: Callable[[Name, datetime], None]
+    """Ask for the policy to be worked on at an instant."""
+    posting: Posting
+
+    async def work(self, name: Name) -> None:
+        """Check the policy and write its status if that has changed.
+
+        It is evaluated unless an older policy guards the same target, whether its target is there or not.
+        """
+        policy = self.store.policy(*name)
+        if policy is None or policy.metadata.deletion_timestamp:
+            self.rounds.forget(name)
+            return
+        taken = self.guard(policy)
+        guarded = self.rounds.guarded(name)
+        views = {
+            model.name: await self.targets.view(name.namespace, model.target)
+            for model in policy.spec.models
+            if model.target
+        }
+        status = report(
+            policy,
+            Surroundings(
+                now=self.clock.now(),
+                servers=self.servers,
+                targets=views,
+                taken=taken,
+                responders=self.store.responders(name.namespace),
+                unusable=dict(self.rounds.unusable.get(name, {})),
+                readings=dict(guarded.readings) if guarded else {},
+                authorisations=self.store.authorisations(*name),
+            ),
+        )
+        await self._write("EscalationPolicy", policy, status)
+        ready = condition(status.conditions, "Ready")
+        before = condition(policy.status.conditions, "Ready")
+        if ready and (before is None or (before.status, before.reason) != (ready.status, ready.reason)):
+            kind: Literal["Normal", "Warning"] = "Normal" if ready.status == "True" else "Warning"
+            self.posting.post("EscalationPolicy", policy.metadata, Event(kind, ready.reason, ready.message))
+        self.at(name, self.clock.now() + (CHECK_READY if ready and ready.status == "True" else CHECK_UNREADY))
+
+    def guard(self, policy: EscalationPolicy) -> dict[str, str]:
+        """Have the policy evaluated, unless an older one guards the same target; names that one by model."""
+        taken = self._taken_targets(policy)
+        if taken:
+            self.rounds.forget(Name(policy.metadata.namespace, policy.metadata.name))
+        else:
+            self.rounds.guard(policy)
+        return taken
+
+    async def work_responder(self, name: Name) -> None:
+        """Check the Responder and write its status if that has changed."""
+        responder = self.store.responder(*name)
+        if responder is not None:
+            await self._write("Responder", responder, report_responder(responder, self.clock.now()))
+
+    def _taken_targets(self, policy: EscalationPolicy) -> dict[str, str]:
+        """By model: the older policy of the namespace that names the same target."""
+        mine = {model.target: model.name for model in policy.spec.models if model.target}
+        if not mine:
+            return {}
+        namespace, taken = policy.metadata.namespace, {}
+        for target, model in mine.items():
+            others = [self.store.policy(*name) for name in self.store.policies_on(namespace, target)]
+            older = [one for one in others if one and one.metadata.uid != policy.metadata.uid]
+            first = min((policy, *older), key=_seniority)
+            if first is not policy:
+                taken[model] = first.metadata.name
+        return taken
+
+    async def _write(self, kind: str, thing: Any, status: Any) -> None:
+        before, after = thing.status.dump(), status.dump()
+        if before == after:
+            return
+        if not self.leads(0.0):
+            raise Unlucky("the lease was lost")
+        if not thing.status.conditions:
+            before = {}
+        where = path(thing.api_version, PLURALS[kind], thing.metadata.namespace, thing.metadata.name)
+        try:
+            raw = await write_status(self.api, PLURALS[kind], thing.metadata, before, after)
+        except NoAnswer:
+            self.telemetry.wrote("status", "unanswered")
+            raise
+        except ApiError as refused:
+            self.telemetry.wrote("status", "refused")
+            if refused.code == 404:
+                return
+            if refused.code == 409:  # the next try rests on what is there now, if that is newer
+                self.store.put(kind, await self.api.get(where))
+            raise
+        self.telemetry.wrote("status", "accepted")
+        if raw is not None:
+            self.store.put(kind, raw)
+
+
+def _seniority(policy: EscalationPolicy) -> tuple[str, str]:
+    created = policy.metadata.creation_timestamp
+    return (created.isoformat() if created else "", policy.metadata.name)

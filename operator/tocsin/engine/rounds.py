@@ -1,0 +1,398 @@
+"""Every interval, everything that is due is asked in as few queries as possible, and remembered.
+
+All policies with the same interval share one grid, so that equal queries are asked once for all of them. Memory that is
+missing, after a start or a fail-over, is rebuilt from range queries on the same grid, beside the rounds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import structlog
+
+from tocsin.api.incident import Incident
+from tocsin.api.policy import EscalationPolicy, PolicyModel, Rules
+from tocsin.clock import Clock
+from tocsin.decide import signals
+from tocsin.decide.incident import cause_to_open
+from tocsin.decide.situation import Failed, Memory, NoData, Vector
+from tocsin.engine.guarded import Answer, Guarded, Watched, answer_to, guarded_by, measures, shadow_of, thawed
+from tocsin.engine.health import Health
+from tocsin.engine.schedule import Schedule
+from tocsin.engine.telemetry import Telemetry
+from tocsin.observe.cluster import Name, Pair, pair_of
+from tocsin.observe.queries import MetricSource, Prepared, Unusable
+from tocsin.settings import Settings
+
+log = structlog.get_logger()
+
+BREATH = 100
+"""After so many evaluations other tasks have their turn."""
+
+Group = tuple[str, timedelta]
+Range = Mapping[datetime, Vector | NoData] | Failed
+Past = dict[tuple[Prepared, timedelta], asyncio.Future[Range]]
+
+
+@dataclass(slots=True)
+class Rebuild:
+    """A signal whose past is being asked for; its evaluations wait meanwhile, and everybody else's go on."""
+
+    name: Name
+    guarded: Guarded
+    watched: Watched
+    pairs: list[Pair]
+    meanwhile: list[tuple[datetime, Sequence[Answer]]]
+    task: asyncio.Task[None] | None = None
+
+
+@dataclass(slots=True)
+class Rounds:
+    """The evaluations of all policies."""
+
+    sources: Mapping[str, MetricSource]
+    settings: Settings
+    clock: Clock
+    telemetry: Telemetry
+    wake: Callable[[Pair, bool], None]
+    """Called when an evaluation bears on an open incident, or, with True, calls for one."""
+    prove: Callable[[Pair, Rules, Mapping[str, Memory]], None]
+    """Called when all is well: the revision that runs may have proved healthy."""
+    tell_policy: Callable[[Name], None]
+    """Called when what is measured of a policy has changed."""
+    tell_health: Callable[[str, datetime], None]
+    """Called after each round of a server."""
+    is_open: Callable[[Pair], bool]
+    """Whether a pair has an unresolved incident."""
+    memories: dict[Pair, dict[str, Memory]] = field(default_factory=dict)
+    affected: dict[Pair, Decimal] = field(default_factory=dict)
+    health: dict[str, Health] = field(default_factory=dict)
+    unusable: dict[Name, dict[str, str]] = field(default_factory=dict)
+    """By policy and field: queries that cannot be asked, and why."""
+    _guarded: dict[Name, Guarded] = field(default_factory=dict)
+    _groups: dict[Group, dict[Name, tuple[Watched, ...]]] = field(default_factory=dict)
+    _running: dict[Group, asyncio.Task[None]] = field(default_factory=dict)
+    _rebuilds: dict[tuple[Name, str], Rebuild] = field(default_factory=dict)
+    _shadows: dict[Pair, set[Name]] = field(default_factory=dict)
+    """By pair: the incidents whose frozen rules are evaluated."""
+    _lost: dict[tuple[Name, str], datetime] = field(default_factory=dict)
+    """Since when the past of a signal was asked for in vain."""
+    _asking: set[asyncio.Future[Range]] = field(default_factory=set)
+    _remembering: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """One memory is computed at a time, with breaths: the lease must be renewed meanwhile."""
+    _schedule: Schedule[Group] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._schedule = Schedule(self.clock)
+        self.health = {name: Health() for name in self.sources}
+
+    def guard(self, policy: EscalationPolicy) -> None:
+        """Evaluate a policy from now on, as it is now; memory of signals that have not changed is kept."""
+        name = Name(policy.metadata.namespace, policy.metadata.name)
+        old = self._guarded.get(name)
+        if old and old.policy.metadata.uid == policy.metadata.uid and old.policy.spec == policy.spec:
+            return
+        kept = {} if old is None else {signal.name: signal for signal in old.policy.spec.signals}
+        self.forget(name, keep=[one.name for one in policy.spec.signals if kept.get(one.name) == one])
+        if policy.spec.prometheus not in self.sources:
+            return
+        self._add(name, guarded_by(policy, self.settings, name.name))
+
+    def _add(self, name: Name, guarded: Guarded) -> None:
+        self._guarded[name] = guarded
+        for watched in guarded.watched:
+            group = (guarded.policy.spec.prometheus, watched.rule.every)
+            members = self._groups.setdefault(group, {})
+            members[name] = (*members.get(name, ()), watched)
+            if group not in self._running:
+                self._plan(group)
+
+    def memories_of(self, incident: Incident, living: Rules | None) -> Mapping[str, Memory]:
+        """What an incident is decided by: its frozen rules are evaluated on when the policy was changed or deleted."""
+        pair, frozen = pair_of(incident), incident.rules
+        shadow = shadow_of(incident)
+        if frozen is None or incident.resolved or (self._is_evaluated(pair) and _measures_alike(living, frozen)):
+            self.forget(shadow)
+            return self.memories.get(pair, {})
+        whole = frozen.signals and frozen.tiers and frozen.prometheus in self.sources
+        if shadow not in self._guarded and whole:
+            self._add(shadow, guarded_by(thawed(incident, frozen), self.settings, pair.policy))
+            self._shadows.setdefault(pair, set()).add(shadow)
+        return self.memories.get(Pair(*shadow, pair.model), {})
+
+    def _is_evaluated(self, pair: Pair) -> bool:
+        """Whether the living policy is; one that another took the target from, or that is being deleted, is not."""
+        return Name(pair.namespace, pair.policy) in self._guarded or pair in self.memories
+
+    def release(self, pair: Pair, unresolved: Iterable[Incident]) -> None:
+        """Evaluate the frozen rules of no incident of the pair but these."""
+        kept = {shadow_of(one) for one in unresolved}
+        evaluated = self._shadows.pop(pair, set())
+        for shadow in evaluated - kept:
+            self.forget(shadow)
+        if left := evaluated & kept:
+            self._shadows[pair] = left
+
+    def affected_by(self, incident: Incident) -> Decimal | None:
+        """How many decisions an incident has affected so far; None when unknown."""
+        pair, shadow = pair_of(incident), shadow_of(incident)
+        return self.affected.get(Pair(*shadow, pair.model) if shadow in self._guarded else pair)
+
+    def forget(self, name: Name, keep: Iterable[str] = ()) -> None:
+        """Evaluate a policy no more."""
+        guarded = self._guarded.pop(name, None)
+        self.unusable.pop(name, None)
+        for watched in guarded.watched if guarded else ():
+            self._lost.pop((name, watched.rule.name), None)
+            rebuild = self._rebuilds.pop((name, watched.rule.name), None)
+            if rebuild and rebuild.task:
+                rebuild.task.cancel()
+        for members in self._groups.values():
+            members.pop(name, None)
+        if guarded is None:
+            return
+        kept = set(keep)
+        for model in guarded.rules:
+            pair = Pair(name.namespace, name.name, model)
+            self.affected.pop(pair, None)
+            left = {signal: memory for signal, memory in self.memories.pop(pair, {}).items() if signal in kept}
+            if left:
+                self.memories[pair] = left
+
+    def guarded(self, name: Name) -> Guarded | None:
+        """The policy as the rounds see it, if it is evaluated."""
+        return self._guarded.get(name)
+
+    async def run(self) -> None:
+        """Begin each round at its grid point, for ever; one that takes longer than its interval skips points."""
+        for group in self._groups:
+            self._plan(group)
+        try:
+            await self._schedule.run(self._begin)
+        finally:
+            rebuilding = [rebuild.task for rebuild in self._rebuilds.values() if rebuild.task]
+            tasks: list[asyncio.Future[Any]] = [*self._running.values(), *rebuilding, *self._asking]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            self._running.clear()
+
+    def _plan(self, group: Group) -> None:
+        self._schedule.at(group, signals.next_grid(self.clock.now(), group[1], timedelta()))
+
+    def _begin(self, group: Group, at: datetime) -> None:
+        if not self._groups.get(group):
+            self._groups.pop(group, None)
+            return
+        task = asyncio.ensure_future(self._round(group, at))
+        self._running[group] = task
+        task.add_done_callback(lambda done: self._end(group, at, done))
+
+    def _end(self, group: Group, at: datetime, task: asyncio.Task[None]) -> None:
+        self._running.pop(group, None)
+        if task.cancelled():
+            return
+        if error := task.exception():
+            log.error("a round failed", server=group[0], every=str(group[1]), error=repr(error))
+        lag = (self.clock.now() - at).total_seconds()
+        self.telemetry.round_ended(group[0], lag)
+        if group in self._groups:
+            self._plan(group)
+
+    async def _round(self, group: Group, at: datetime) -> None:
+        source = self.sources[group[0]]
+        members = [(name, watched) for name, several in self._groups[group].items() for watched in several]
+        affected = {
+            name: guarded.policy.spec.risk.affected.query
+            for name in dict.fromkeys(name for name, _ in members)
+            if (guarded := self._guarded.get(name))
+            and guarded.quickest == group[1]
+            and guarded.policy.spec.risk.affected
+        }
+        texts = [(name.namespace, text) for name, watched in members for text in watched.queries.values()]
+        texts += [(name.namespace, text) for name, text in affected.items()]
+        distinct = list(dict.fromkeys(texts))
+        preparing = (source.prepare(text, namespace) for namespace, text in distinct)
+        prepared = dict(zip(distinct, await asyncio.gather(*preparing), strict=True))
+        asked = {query for query in prepared.values() if isinstance(query, Prepared)}
+        answers = await source.ask(asked, at) if asked else {}
+        self.health[group[0]].note(at, source.trouble)
+        past: Past = {}
+        evaluated: dict[Name, None] = {}
+        for number, (name, watched) in enumerate(members):
+            if number % BREATH == 0:
+                await asyncio.sleep(0)
+            queries = {field_: prepared[name.namespace, text] for field_, text in watched.queries.items()}
+            try:
+                if self._evaluate(source, name, watched, at, queries, answers, past):
+                    evaluated[name] = None
+            except Exception as error:  # noqa: BLE001 - a value that nobody foresaw must not stop the others' work
+                log.error("a signal was not evaluated", policy=name, signal=watched.rule.name, error=repr(error))
+        for name, text in affected.items():
+            query = prepared[name.namespace, text]
+            self._note_unusable(name, {"risk.affected.query": query})
+            self._count_affected(name, answer_to(query, answers))
+        for name in evaluated:
+            self._conclude(name)
+        self.tell_health(group[0], at)
+
+    def _evaluate(
+        self,
+        source: MetricSource,
+        name: Name,
+        watched: Watched,
+        at: datetime,
+        queries: Mapping[str, Prepared | Unusable | Failed],
+        answers: Mapping[Prepared, Answer],
+        past: Past,
+    ) -> bool:
+        """Remember one evaluation; False while that has to wait for a memory of the past, or for nothing at all."""
+        guarded = self._guarded.get(name)
+        signal = watched.rule.name
+        if guarded is None or watched.signal not in guarded.policy.spec.signals:
+            return False
+        self._note_unusable(name, queries)
+        given = [answer_to(query, answers) for query in queries.values()]
+        fresh = []
+        for model in guarded.rules:
+            pair = Pair(name.namespace, name.name, model)
+            if signal in self.memories.get(pair, {}):
+                self._advance(guarded, watched, pair, at, given)
+            else:
+                fresh.append(pair)
+        askable = [query for query in queries.values() if isinstance(query, Prepared)]
+        if fresh and (rebuild := self._rebuilds.get((name, signal))):
+            rebuild.meanwhile.append((at, given))
+        elif fresh and len(askable) == len(queries):
+            self._begin_rebuild(Rebuild(name, guarded, watched, fresh, [(at, given)]), source, askable, past)
+        elif fresh:
+            for pair in fresh:
+                self._advance(guarded, watched, pair, at, given)
+            return True
+        return len(fresh) < len(guarded.rules)
+
+    def _advance(self, guarded: Guarded, watched: Watched, pair: Pair, at: datetime, given: Sequence[Answer]) -> None:
+        """Without a memory a failure begins none: nothing is known."""
+        reading = guarded.hear(watched, pair.model, at, given, self.settings.allowed_labels)
+        memory = self.memories.get(pair, {}).get(watched.rule.name)
+        if memory is not None or not isinstance(reading, Failed):
+            self.memories.setdefault(pair, {})[watched.rule.name] = signals.advance(memory, watched.rule, at, reading)
+
+    def _begin_rebuild(self, rebuild: Rebuild, source: MetricSource, queries: Sequence[Prepared], past: Past) -> None:
+        watched, at = rebuild.watched, rebuild.meanwhile[0][0]
+        start = at - (watched.reach // watched.rule.every) * watched.rule.every
+        for query in queries:
+            if (query, watched.reach) not in past:
+                asking = asyncio.ensure_future(source.ask_range(query, start, at, watched.rule.every))
+                past[query, watched.reach] = asking
+                self._asking.add(asking)
+                asking.add_done_callback(self._asking.discard)
+        history = [past[query, watched.reach] for query in queries]
+        key = (rebuild.name, watched.rule.name)
+        self._rebuilds[key] = rebuild
+        rebuild.task = asyncio.ensure_future(self._rebuild(rebuild, at, history))
+        rebuild.task.add_done_callback(lambda done: self._end_rebuild(key, rebuild, done))
+
+    async def _rebuild(self, rebuild: Rebuild, at: datetime, history: Sequence[asyncio.Future[Range]]) -> None:
+        """Remember the past, then the evaluations of meanwhile.
+
+        A past that cannot be had is asked for again at the next evaluation; after ``for`` it begins without one.
+        """
+        guarded, watched = rebuild.guarded, rebuild.watched
+        found = [await asyncio.shield(one) for one in history]
+        ranges = [one for one in found if not isinstance(one, Failed)]
+        memories: dict[Pair, Memory | None] = {}
+        lost_at = self._lost.pop((rebuild.name, watched.rule.name), at)
+        if len(ranges) == len(found):
+            async with self._remembering:
+                for pair in rebuild.pairs:
+                    memories[pair] = await self._remember(guarded, watched, guarded.rules[pair.model].model, at, ranges)
+        elif at - lost_at < watched.rule.for_:
+            self._lost[rebuild.name, watched.rule.name] = lost_at
+            for pair in rebuild.pairs:
+                guarded.hear(watched, pair.model, *rebuild.meanwhile[-1], self.settings.allowed_labels)
+            self._conclude(rebuild.name)
+            return
+        for pair in rebuild.pairs:
+            if memory := memories.get(pair):
+                self.memories.setdefault(pair, {})[watched.rule.name] = memory
+            for instant, given in rebuild.meanwhile:
+                self._advance(guarded, watched, pair, instant, given)
+        self._conclude(rebuild.name)
+
+    async def _remember(
+        self,
+        guarded: Guarded,
+        watched: Watched,
+        model: PolicyModel,
+        at: datetime,
+        ranges: Sequence[Mapping[datetime, Answer]],
+    ) -> Memory | None:
+        """The memory up to the step before ``at``; the value at ``at`` itself was asked live."""
+        memory: Memory | None = None
+        for number, instant in enumerate(sorted(instant for instant in ranges[0] if instant < at)):
+            if number % BREATH == 0:
+                await asyncio.sleep(0)
+            given = [one[instant] for one in ranges]
+            reading = guarded.read(watched, model, instant, given, self.settings.allowed_labels)
+            memory = signals.advance(memory, watched.rule, instant, reading)
+        return memory
+
+    def _end_rebuild(self, key: tuple[Name, str], rebuild: Rebuild, task: asyncio.Task[None]) -> None:
+        if self._rebuilds.get(key) is rebuild:
+            del self._rebuilds[key]
+        if not task.cancelled() and (error := task.exception()):
+            log.error("a memory was not rebuilt", policy=key[0], signal=key[1], error=repr(error))
+
+    def _note_unusable(self, name: Name, queries: Mapping[str, Prepared | Unusable | Failed]) -> None:
+        known = self.unusable.setdefault(name, {})
+        for field_, query in queries.items():
+            if isinstance(query, Unusable) and known.get(field_) != query.message:
+                known[field_] = query.message
+                self._tell(name)
+            elif isinstance(query, Prepared) and known.pop(field_, ""):
+                self._tell(name)
+
+    def _tell(self, name: Name) -> None:
+        """Tell the policy's status, unless it is an incident's frozen one, which has none."""
+        guarded = self._guarded.get(name)
+        if guarded and guarded.speaks_for == name.name:
+            self.tell_policy(name)
+
+    def _count_affected(self, name: Name, answer: Answer) -> None:
+        guarded = self._guarded.get(name)
+        if guarded is None:
+            return
+        for model, rules in guarded.rules.items():
+            pair = Pair(name.namespace, name.name, model)
+            count = signals.affected_by(answer, rules.model, guarded.alone)
+            if count is None:
+                self.affected.pop(pair, None)
+            else:
+                self.affected[pair] = count
+
+    def _conclude(self, name: Name) -> None:
+        guarded = self._guarded.get(name)
+        if guarded is None:
+            return
+        for model, rules in guarded.rules.items():
+            known = self.memories.get(Pair(name.namespace, name.name, model), {})
+            pair = Pair(name.namespace, guarded.speaks_for, model)
+            is_open = self.is_open(pair)
+            if is_open or cause_to_open(rules, known):
+                self.wake(pair, not is_open)
+            else:
+                self.prove(pair, rules, known)
+        gist = guarded.gist()
+        if gist != guarded.shown:
+            guarded.shown = gist
+            self._tell(name)
+
+
+def _measures_alike(living: Rules | None, frozen: Rules) -> bool:
+    return living is not None and measures(living) == measures(frozen)

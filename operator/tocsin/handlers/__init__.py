@@ -1,0 +1,1 @@
+"""kopf's doors: an event comes in, a key is queued."""

@@ -1,0 +1,287 @@
+"""What the cluster holds: policies, responders, incidents and decisions, fed by events and pruned by lists."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+
+from tocsin.api.decision import Decision
+from tocsin.api.incident import Incident
+from tocsin.api.objects import API_VERSION
+from tocsin.api.policy import EscalationPolicy, Target
+from tocsin.api.responder import Responder
+from tocsin.apiserver import ApiError, ApiServer, path
+
+HOLD_LABEL = "tocsin.dev/hold"
+PLURALS = {
+    "EscalationPolicy": "escalationpolicies",
+    "Responder": "responders",
+    "Incident": "incidents",
+    "Decision": "decisions",
+}
+MODELS: dict[str, type[EscalationPolicy | Responder | Incident | Decision]] = {
+    "EscalationPolicy": EscalationPolicy,
+    "Responder": Responder,
+    "Incident": Incident,
+    "Decision": Decision,
+}
+PAGE = "500"
+
+
+class Pair(NamedTuple):
+    """One model of one policy: the unit of work, which has at most one incident at a time."""
+
+    namespace: str
+    policy: str
+    model: str
+
+
+class Name(NamedTuple):
+    """An object's namespace and name."""
+
+    namespace: str
+    name: str
+
+
+class Slot(NamedTuple):
+    """One object of the store: its version for ordering, and the parsed object; None when it cannot be read."""
+
+    version: int
+    uid: str
+    parsed: Any
+    error: str
+
+
+class Store:
+    """The living objects by kind; an older version never replaces a newer one."""
+
+    def __init__(self) -> None:
+        self._slots: dict[str, dict[str, dict[str, Slot]]] = {kind: {} for kind in MODELS}
+        """By kind, namespace and name."""
+        self._decisions_of: dict[Name, set[Name]] = {}
+        self._authorisations_of: dict[Name, set[Name]] = {}
+        self._incidents_of: dict[Pair, set[Name]] = {}
+        self._incidents_under: dict[Name, set[Name]] = {}
+        self._incidents_on: dict[tuple[str, Target], set[Name]] = {}
+        self._policies_on: dict[tuple[str, Target], set[Name]] = {}
+        self.holds: dict[str, str] = {}
+        """The value of the brake label by namespace."""
+
+    def put(self, kind: str, raw: Mapping[str, Any]) -> bool:
+        """Take an object as the API server gave it; tells whether it was news."""
+        metadata = raw["metadata"]
+        name = Name(metadata["namespace"], metadata["name"])
+        version = int(metadata["resourceVersion"])
+        known = self.slot(kind, name)
+        if known is not None and known.version >= version and known.uid == metadata["uid"]:
+            return False
+        try:
+            parsed, error = MODELS[kind].model_validate(raw), ""
+        except ValidationError as bad:
+            wrong = bad.errors()[0]
+            parsed, error = None, f"{'.'.join(map(str, wrong['loc']))}: {wrong['msg']}"
+        except Exception as bad:  # noqa: BLE001 - one object that nobody foresaw must not stop the others' work
+            parsed, error = None, repr(bad)
+        self._forget(kind, name)
+        self._slots[kind].setdefault(name.namespace, {})[name.name] = Slot(version, metadata["uid"], parsed, error)
+        self._index(kind, name, parsed)
+        return True
+
+    def drop(self, kind: str, name: Name, uid: str = "") -> bool:
+        """Forget a deleted object; with a UID only that very one."""
+        known = self.slot(kind, name)
+        if known is None or (uid and known.uid != uid):
+            return False
+        self._forget(kind, name)
+        return True
+
+    def slot(self, kind: str, name: Name) -> Slot | None:
+        """What is known of one object."""
+        return self._slots[kind].get(name.namespace, {}).get(name.name)
+
+    def _parsed(self, kind: str, namespace: str | None = None) -> Iterator[Any]:
+        """The readable objects of a kind, of one namespace or of all."""
+        slots = self._slots[kind]
+        for some in [slots.get(namespace, {})] if namespace is not None else list(slots.values()):
+            for slot in list(some.values()):
+                if slot.parsed:
+                    yield slot.parsed
+
+    def _index(self, kind: str, name: Name, parsed: Any) -> None:
+        match parsed:
+            case Decision() if parsed.spec.incident_ref:
+                incident = Name(name.namespace, parsed.spec.incident_ref.name)
+                self._decisions_of.setdefault(incident, set()).add(name)
+            case Decision() if parsed.spec.policy_ref:
+                policy = Name(name.namespace, parsed.spec.policy_ref.name)
+                self._authorisations_of.setdefault(policy, set()).add(name)
+            case EscalationPolicy():
+                for model in parsed.spec.models:
+                    if model.target:
+                        self._policies_on.setdefault((name.namespace, model.target), set()).add(name)
+            case Incident():
+                self._incidents_of.setdefault(pair_of(parsed), set()).add(name)
+                self._incidents_under.setdefault(_policy_of(parsed), set()).add(name)
+                if parsed.target:
+                    self._incidents_on.setdefault((name.namespace, parsed.target), set()).add(name)
+            case _:
+                pass
+
+    def _forget(self, kind: str, name: Name) -> None:
+        known = self._slots[kind].get(name.namespace, {}).pop(name.name, None)
+        match known.parsed if known else None:
+            case Decision() as decision if decision.spec.incident_ref:
+                self._decisions_of.get(Name(name.namespace, decision.spec.incident_ref.name), set()).discard(name)
+            case Decision() as decision if decision.spec.policy_ref:
+                self._authorisations_of.get(Name(name.namespace, decision.spec.policy_ref.name), set()).discard(name)
+            case EscalationPolicy() as policy:
+                for model in policy.spec.models:
+                    if model.target:
+                        self._policies_on.get((name.namespace, model.target), set()).discard(name)
+            case Incident() as incident:
+                self._incidents_of.get(pair_of(incident), set()).discard(name)
+                self._incidents_under.get(_policy_of(incident), set()).discard(name)
+                if incident.target:
+                    self._incidents_on.get((name.namespace, incident.target), set()).discard(name)
+            case _:
+                pass
+
+    def policy(self, namespace: str, name: str) -> EscalationPolicy | None:
+        """A policy, if it is there and can be read."""
+        slot = self.slot("EscalationPolicy", Name(namespace, name))
+        return slot.parsed if slot else None
+
+    def policies(self, namespace: str | None = None) -> Iterator[EscalationPolicy]:
+        """The policies that can be read, of one namespace or of all."""
+        return self._parsed("EscalationPolicy", namespace)
+
+    def incident(self, name: Name) -> Incident | None:
+        """An incident, if it is there and can be read."""
+        slot = self.slot("Incident", name)
+        return slot.parsed if slot else None
+
+    def incidents(self, namespace: str | None = None) -> Iterator[Incident]:
+        """The incidents that can be read, of one namespace or of all."""
+        return self._parsed("Incident", namespace)
+
+    def incidents_under(self, policy: Name) -> list[Incident]:
+        """The incidents of a policy, whichever of its models they are about."""
+        found = [self.incident(name) for name in self._incidents_under.get(policy, ())]
+        return [one for one in found if one]
+
+    def incidents_of(self, pair: Pair) -> list[Incident]:
+        """The incidents of a pair, the oldest first."""
+        found = [self.incident(name) for name in self._incidents_of.get(pair, ())]
+        return sorted((one for one in found if one), key=age)
+
+    def incidents_on(self, namespace: str, target: Target | None) -> list[Incident]:
+        """The incidents of a target, whichever policy they were opened under, the oldest first."""
+        names = self._incidents_on.get((namespace, target), ()) if target else ()
+        found = [self.incident(name) for name in names]
+        return sorted((one for one in found if one), key=age)
+
+    def policies_on(self, namespace: str, target: Target) -> list[Name]:
+        """The policies that name a target."""
+        return sorted(self._policies_on.get((namespace, target), ()))
+
+    def responders(self, namespace: str) -> dict[str, Responder]:
+        """The Responders of a namespace by name."""
+        return {one.metadata.name: one for one in self._parsed("Responder", namespace)}
+
+    def responder(self, namespace: str, name: str) -> Responder | None:
+        """A Responder, if it is there and can be read."""
+        slot = self.slot("Responder", Name(namespace, name))
+        return slot.parsed if slot else None
+
+    def decisions_of(self, incident: Incident) -> tuple[Decision, ...]:
+        """The Decisions that refer to an incident, and the authorisations of its policy."""
+        metadata = incident.metadata
+        names = self._decisions_of.get(Name(metadata.namespace, metadata.name), ())
+        mine = [slot.parsed for name in names if (slot := self.slot("Decision", name)) and slot.parsed]
+        return (*mine, *self.authorisations(metadata.namespace, incident.spec.policy_ref.name))
+
+    def authorisations(self, namespace: str, policy: str) -> tuple[Decision, ...]:
+        """The Authorise Decisions for the options of a policy."""
+        names = self._authorisations_of.get(Name(namespace, policy), ())
+        return tuple(slot.parsed for name in names if (slot := self.slot("Decision", name)))
+
+    def unreadable(self) -> list[tuple[str, Name, str]]:
+        """The objects that cannot be read, with what is wrong in them."""
+        return [(kind, name, slot.error) for kind in MODELS for name, slot in self.names(kind).items() if slot.error]
+
+    def count(self, kind: str) -> int:
+        """How many objects of a kind there are."""
+        return sum(len(some) for some in self._slots[kind].values())
+
+    def names(self, kind: str) -> dict[Name, Slot]:
+        """What is known of a kind now."""
+        return {Name(space, name): slot for space, some in self._slots[kind].items() for name, slot in some.items()}
+
+
+def pair_of(incident: Incident) -> Pair:
+    """The pair that an incident belongs to."""
+    return Pair(incident.metadata.namespace, incident.spec.policy_ref.name, incident.spec.model)
+
+
+def _policy_of(incident: Incident) -> Name:
+    return Name(incident.metadata.namespace, incident.spec.policy_ref.name)
+
+
+def age(incident: Incident) -> tuple[str, str]:
+    """A key that sorts incidents by age, then by name."""
+    created = incident.metadata.creation_timestamp
+    return (created.isoformat() if created else "", incident.metadata.name)
+
+
+async def list_all(api: ApiServer, kind: str) -> list[dict[str, Any]]:
+    """A quorum list of a kind, in pages; raises ApiError or NoAnswer."""
+    items: list[dict[str, Any]] = []
+    where, more = path(API_VERSION, PLURALS[kind]), ""
+    while True:
+        page = await api.get(where, limit=PAGE, **({"continue": more} if more else {}))
+        items += page["items"]
+        more = page["metadata"].get("continue", "")
+        if not more:
+            return items
+
+
+async def prune(api: ApiServer, store: Store, kind: str) -> list[tuple[Name, Any]]:
+    """Drop what is gone and take what was missed, by a complete list and one GET for each absence.
+
+    Gives the name of each object that has changed, and what was known of it before.
+
+    A watch may lose deletions in a gap. The list is a quorum read, so it is never older than the store.
+    """
+    before = store.names(kind)
+    items = await list_all(api, kind)
+    listed = {_name_of(item): item["metadata"]["uid"] for item in items}
+    changed = [_name_of(item) for item in items if store.put(kind, item)]
+    for name, slot in before.items():
+        if listed.get(name) == slot.uid:
+            continue
+        try:
+            raw = await api.get(path(API_VERSION, PLURALS[kind], name.namespace, name.name))
+        except ApiError as gone:
+            if gone.code != 404:
+                raise
+            if store.drop(kind, name, slot.uid):
+                changed.append(name)
+        else:
+            if store.put(kind, raw):
+                changed.append(name)
+    return [(name, before[name].parsed if name in before else None) for name in changed]
+
+
+def _name_of(item: Mapping[str, Any]) -> Name:
+    return Name(item["metadata"]["namespace"], item["metadata"]["name"])
+
+
+def holds_from(namespaces: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """The brake label by namespace; an empty value brakes like any other."""
+    return {
+        one["metadata"]["name"]: one["metadata"].get("labels", {}).get(HOLD_LABEL) or "held"
+        for one in namespaces
+        if HOLD_LABEL in one["metadata"].get("labels", {})
+    }

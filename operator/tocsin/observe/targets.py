@@ -1,0 +1,158 @@
+"""What a target is like now, and what our own rights allow us to do to it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tocsin.api.objects import clip
+from tocsin.api.policy import Target
+from tocsin.apiserver import CACHED, FIELD_MANAGER, ApiError, ApiServer, NoAnswer, path
+from tocsin.clock import Clock
+from tocsin.decide.situation import NoTarget, TargetView
+from tocsin.decide.workload import autoscaler_of, label_selector, owned_by, view_of
+
+_REMEMBERED = 300.0
+"""So many seconds a right that was granted is not asked for again; a denial is asked for each time."""
+_MOMENT = 15.0
+"""So many seconds a denial must last to count: an API server that has just started denies what it has not read yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Right:
+    verb: str
+    group: str
+    resource: str
+    subresource: str = ""
+    name: str = ""
+
+    def words(self, namespace: str) -> str:
+        part = f"/{self.subresource}" if self.subresource else ""
+        return f"{self.verb} {self.resource}.{self.group}{part} in namespace {namespace}"
+
+
+class Targets:
+    """Reads Deployments with all that bears on them."""
+
+    def __init__(self, api: ApiServer, clock: Clock) -> None:
+        self._api = api
+        self._clock = clock
+        self._granted: dict[tuple[str, _Right], float] = {}
+        self._denied: dict[tuple[str, Target], tuple[float, float]] = {}
+        """Since when a target is denied to us, and when that was last seen."""
+
+    async def lasting_view(self, namespace: str, target: Target | None) -> TargetView | NoTarget:
+        """The target as it is now; what is denied for a moment only may be granted, and nothing is concluded from it.
+
+        Tried on 1.37: for a second or two after its start the API server knows no role, and answers 403 to everybody.
+        """
+        view = await self.view(namespace, target)
+        if target is None or not self._is_lately_denied((namespace, target), view):
+            return view
+        if isinstance(view, NoTarget):
+            return NoTarget("Unreadable", view.message)
+        return replace(view, lately_denied=True)
+
+    def _is_lately_denied(self, which: tuple[str, Target], view: TargetView | NoTarget) -> bool:
+        if not (view.lacking if isinstance(view, TargetView) else view.reason == "Forbidden"):
+            self._denied.pop(which, None)
+            return False
+        now = self._clock.monotonic()
+        since, seen = self._denied.get(which, (now, now))
+        self._denied[which] = (since, now) if now - seen < _MOMENT else (now, now)
+        return now - self._denied[which][0] < _MOMENT
+
+    async def view(self, namespace: str, target: Target | None) -> TargetView | NoTarget:
+        """The target as it is now; the cost is three reads, and the reviews of rights that are not remembered."""
+        if target is None:
+            return NoTarget("NotDeclared", "the policy names no target for this model")
+        try:
+            return await self._view(namespace, target)
+        except ApiError as refused:
+            match refused.code:
+                case 404:
+                    return NoTarget("NotFound", f"{target.kind}/{target.name} does not exist in namespace {namespace}")
+                case 403:
+                    return NoTarget("Forbidden", f"{target.kind}/{target.name}: {clip(refused.message, 500)}")
+                case _:
+                    return NoTarget("Unreadable", f"{target.kind}/{target.name}: {clip(str(refused), 500)}")
+        except NoAnswer as lost:
+            return NoTarget("Unreadable", f"{target.kind}/{target.name}: {clip(str(lost), 500)}")
+
+    async def _view(self, namespace: str, target: Target) -> TargetView:
+        deployment = await self._api.get(path(target.api_version, "deployments", namespace, target.name))
+        scaling = _Right("patch", "apps", "deployments", "scale", target.name)
+        rolling = _Right("patch", "apps", "deployments", name=target.name)
+        sets, autoscalers, may_roll_back, may_scale = await _together(
+            self._replica_sets(namespace, deployment),
+            self._autoscalers(namespace),
+            self._may(namespace, rolling),
+            self._may(namespace, scaling),
+        )
+        lacking = [right for right, granted in ((rolling, may_roll_back), (scaling, may_scale)) if not granted]
+        autoscaler = autoscaler_of(deployment, autoscalers or ())
+        if autoscalers is None:
+            lacking.append(_Right("list", "autoscaling", "horizontalpodautoscalers"))
+        elif autoscaler:
+            pinning = _Right("patch", "autoscaling", "horizontalpodautoscalers", name=autoscaler.name)
+            lacking += [] if await self._may(namespace, pinning) else [pinning]
+        return view_of(
+            deployment,
+            sets,
+            autoscaler,
+            manager=FIELD_MANAGER,
+            may_roll_back=may_roll_back,
+            may_scale=all(right == rolling for right in lacking),
+            lacking=tuple(right.words(namespace) for right in lacking),
+        )
+
+    async def _replica_sets(self, namespace: str, deployment: Any) -> Any:
+        where = path("apps/v1", "replicasets", namespace)
+        answer = await self._api.get(where, labelSelector=label_selector(deployment), **CACHED)
+        return owned_by(deployment, answer["items"])
+
+    async def _autoscalers(self, namespace: str) -> Any:
+        """The autoscalers of the namespace; None when we may not list them, which forbids scaling only."""
+        try:
+            answer = await self._api.get(path("autoscaling/v2", "horizontalpodautoscalers", namespace), **CACHED)
+        except ApiError as refused:
+            if refused.code == 403:
+                return None
+            raise
+        return answer["items"]
+
+    async def _may(self, namespace: str, right: _Right) -> bool:
+        now = self._clock.monotonic()
+        if now < self._granted.get((namespace, right), now):
+            return True
+        attributes = {
+            "namespace": namespace,
+            "verb": right.verb,
+            "group": right.group,
+            "resource": right.resource,
+            "subresource": right.subresource,
+            "name": right.name,
+        }
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": attributes},
+        }
+        answer = await self._api.create(path("authorization.k8s.io/v1", "selfsubjectaccessreviews"), review)
+        allowed = bool(answer["status"]["allowed"])
+        if allowed:
+            self._granted[namespace, right] = now + _REMEMBERED
+        else:
+            self._granted.pop((namespace, right), None)
+        return allowed
+
+
+async def _together(*reads: Coroutine[Any, Any, Any]) -> list[Any]:
+    """The results of all; a failure of one is raised when all have ended, so that none outlives the view."""
+    results = await asyncio.gather(*reads, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return results

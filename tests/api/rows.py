@@ -1,0 +1,364 @@
+"""What does the API server refuse, and in which words? One row per rule and pattern, beside a valid spec."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+VALID: dict[str, dict[str, Any]] = {
+    "EscalationPolicy": yaml.safe_load("""
+        models: [{name: credit, target: {apiVersion: apps/v1, kind: Deployment, name: credit}}]
+        signals: [{name: accuracy, kind: Quality, query: model_quality_ratio, warn: "< 0.92"}]
+        tiers: [{name: owners, severity: SEV3, responders: [owners]}]
+    """),
+    "Incident": yaml.safe_load("""
+        origin: Person
+        policyRef: {name: credit}
+        model: credit
+        by: alice
+        reason: customers complain
+    """),
+    "Decision": yaml.safe_load("""
+        type: Acknowledge
+        by: alice
+        incidentRef: {name: credit-7c9f2}
+    """),
+    "Responder": yaml.safe_load("""
+        members: [{name: Alice, user: alice}]
+        channels: [{name: pager, secretRef: {name: pager}}]
+    """),
+}
+DIGEST = "sha256:" + "a" * 64
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A change of the kind's valid spec, and what the API server says of it; null removes a field."""
+
+    kind: str
+    why: str
+    change: str
+    error: str
+
+
+def changed(spec: dict[str, Any], change: str) -> dict[str, Any]:
+    """The spec with the change merged in, as a JSON merge patch would."""
+    merged: dict[str, Any] = _merged(spec, yaml.safe_load(change))
+    return merged
+
+
+def _merged(old: Any, new: Any) -> Any:
+    if not isinstance(old, dict) or not isinstance(new, dict):
+        return new
+    kept = {name: value for name, value in old.items() if name not in new}
+    return kept | {name: _merged(old.get(name), value) for name, value in new.items() if value is not None}
+
+
+SIGNAL = "name: a, kind: Quality, query: up"
+_COMPARISON = r"should match '^(<|<=|>|>=) -?[0-9]{1,12}(\.[0-9]{1,9})?$'"
+_LABEL = "should match '^[a-z0-9]([-a-z0-9]*[a-z0-9])?$'"
+_NAME = "should match '^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$'"
+_DURATION = "should match '^([0-9]{1,5}(h|m|s|ms)){1,4}$'"
+_AUTHORISE = "Authorise requires policyRef, option, digest and expireTime; nothing else takes policyRef or expireTime"
+
+REFUSED = (
+    # --- EscalationPolicy
+    Refused(
+        "EscalationPolicy",
+        "a number is not a comparison",
+        f"signals: [{{{SIGNAL}, warn: '0.92'}}]",
+        f"spec.signals[0].warn in body {_COMPARISON}",
+    ),
+    Refused(
+        "EscalationPolicy",
+        "equality is no direction",
+        f"signals: [{{{SIGNAL}, warn: '== 0.92'}}]",
+        f"spec.signals[0].warn in body {_COMPARISON}",
+    ),
+    Refused(
+        "EscalationPolicy",
+        "a float is not a comparison",
+        f"signals: [{{{SIGNAL}, warn: 0.92}}]",
+        'spec.signals[0].warn in body must be of type string: "number"',
+    ),
+    Refused(
+        "EscalationPolicy",
+        "critical points the other way than warn",
+        f"signals: [{{{SIGNAL}, warn: '< 0.92', critical: '> 0.88'}}]",
+        "spec.signals[0]: Invalid value: critical must point the same way as warn: both '<' or both '>'",
+    ),
+    Refused(
+        "EscalationPolicy",
+        "critical equals warn",
+        f"signals: [{{{SIGNAL}, warn: '< 0.92', critical: '<= 0.920'}}]",
+        "spec.signals[0]: Invalid value: critical must lie beyond warn: a worse value than warn's",
+    ),
+    Refused(
+        "EscalationPolicy",
+        "critical of a rising signal lies below warn",
+        f"signals: [{{{SIGNAL}, warn: '> 10', critical: '> 9'}}]",
+        "spec.signals[0]: Invalid value: critical must lie beyond warn: a worse value than warn's",
+    ),
+    Refused(
+        "EscalationPolicy",
+        "recover points the same way as warn",
+        f"signals: [{{{SIGNAL}, warn: '< 0.92', recover: '< 0.95'}}]",
+        "spec.signals[0]: Invalid value: recover must point the other way than warn: '>=' where warn is '<'",
+    ),
+    Refused(
+        "EscalationPolicy",
+        "recover lies on the bad side of warn",
+        f"signals: [{{{SIGNAL}, warn: '< 0.92', recover: '>= 0.9'}}]",
+        "spec.signals[0]: Invalid value: recover must lie on the good side of warn",
+    ),
+    Refused(
+        "EscalationPolicy",
+        "recover of a rising signal lies on the bad side of warn",
+        f"signals: [{{{SIGNAL}, warn: '> -2', recover: '< -1'}}]",
+        "spec.signals[0]: Invalid value: recover must lie on the good side of warn",
+    ),
+    Refused(
+        "EscalationPolicy",
+        "one value would breach and recover",
+        f"signals: [{{{SIGNAL}, warn: '<= 0.92', recover: '>= 0.92'}}]",
+        "spec.signals[0]: Invalid value: recover must not hold where warn does: leave out one '='",
+    ),
+    Refused(
+        "EscalationPolicy",
+        "a signal is evaluated without a pause",
+        f"signals: [{{{SIGNAL}, warn: '< 1', every: 500ms}}]",
+        "spec.signals[0]: Invalid value: every must be 1s or longer",
+    ),
+    Refused(
+        "EscalationPolicy",
+        "a day is not a unit of GEP-2257",
+        f"signals: [{{{SIGNAL}, warn: '< 1', for: 1d}}]",
+        f"spec.signals[0].for in body {_DURATION}",
+    ),
+    Refused(
+        "EscalationPolicy",
+        "two signals have one name",
+        f"signals: [{{{SIGNAL}, warn: '< 1'}}, {{{SIGNAL}, warn: '< 2'}}]",
+        'spec.signals[1]: Duplicate value: {"name":"a"}',
+    ),
+    Refused(
+        "EscalationPolicy", "there is no signal", "signals: []", "spec.signals in body should have at least 1 items"
+    ),
+    Refused("EscalationPolicy", "there is no tier", "tiers: null", "spec.tiers: Required value"),
+    Refused(
+        "EscalationPolicy",
+        "two models have one name",
+        "models: [{name: a}, {name: a}]",
+        'spec.models[1]: Duplicate value: {"name":"a"}',
+    ),
+    Refused(
+        "EscalationPolicy",
+        "a model is no DNS label",
+        "models: [{name: Credit}]",
+        f"spec.models[0].name in body {_LABEL}",
+    ),
+    Refused(
+        "EscalationPolicy",
+        "a label to match on is none",
+        "models: [{name: a, match: {a-b: c}}]",
+        "spec.models[0].match: Invalid value: each key must match ^[a-zA-Z_][a-zA-Z0-9_]*$",
+    ),
+    Refused(
+        "EscalationPolicy",
+        "a target of a kind that is not contained",
+        "models: [{name: a, target: {apiVersion: apps/v1, kind: DaemonSet, name: a}}]",
+        'spec.models[0].target.kind: Unsupported value: "DaemonSet": supported values: "Deployment"',
+    ),
+    Refused(
+        "EscalationPolicy",
+        "a target of another API",
+        "models: [{name: a, target: {apiVersion: v1, kind: Deployment, name: a}}]",
+        'spec.models[0].target.apiVersion: Unsupported value: "v1": supported values: "apps/v1"',
+    ),
+    Refused(
+        "EscalationPolicy",
+        "a target's name is none",
+        "models: [{name: a, target: {apiVersion: apps/v1, kind: Deployment, name: a/scale}}]",
+        f"spec.models[0].target.name in body {_NAME}",
+    ),
+    Refused(
+        "EscalationPolicy",
+        "a target of another namespace",
+        "models: [{name: a, target: {apiVersion: apps/v1, kind: Deployment, name: a, namespace: b}}]",
+        'unknown field "spec.models[0].target.namespace"',
+    ),
+    Refused(
+        "EscalationPolicy",
+        "containment without a target",
+        "{models: [{name: a}], containment: [{name: back, type: RollBack}]}",
+        "spec: Invalid value: containment needs a target: set models[].target",
+    ),
+    Refused(
+        "EscalationPolicy",
+        "an option lacks the member that its type names",
+        "containment: [{name: stop, type: Scale}]",
+        "spec.containment[0]: Invalid value: the member that type names must be set, and no other: rollBack for"
+        " RollBack, scale for Scale",
+    ),
+    Refused(
+        "EscalationPolicy",
+        "an option has another type's member",
+        "containment: [{name: back, type: RollBack, scale: {replicas: 0}}]",
+        "spec.containment[0]: Invalid value: the member that type names must be set, and no other: rollBack for"
+        " RollBack, scale for Scale",
+    ),
+    Refused(
+        "EscalationPolicy",
+        "an option fails safe after it has expired",
+        "containment: [{name: back, type: RollBack, approval: {failSafeAfter: 1h, expireAfter: 60m}}]",
+        "spec.containment[0]: Invalid value: approval.failSafeAfter must be shorter than approval.expireAfter",
+    ),
+    Refused(
+        "EscalationPolicy",
+        "replicas below nothing",
+        "containment: [{name: stop, type: Scale, scale: {replicas: -1}}]",
+        "spec.containment[0].scale.replicas in body should be greater than or equal to 0",
+    ),
+    Refused(
+        "EscalationPolicy", "a risk beyond the scale", "risk: {regulatory: 5}", "should be less than or equal to 4"
+    ),
+    Refused(
+        "EscalationPolicy",
+        "a tier without anybody",
+        "tiers: [{name: owners, severity: SEV3, responders: []}]",
+        "spec.tiers[0].responders in body should have at least 1 items",
+    ),
+    Refused("EscalationPolicy", "an unknown mode", "mode: Warn", 'spec.mode: Unsupported value: "Warn"'),
+    Refused("EscalationPolicy", "a misspelt field", "tires: []", 'unknown field "spec.tires"'),
+    # --- Incident
+    Refused(
+        "Incident",
+        "a person's incident without the person",
+        "by: null",
+        "spec: Invalid value: by is required with origin Person",
+    ),
+    Refused(
+        "Incident",
+        "a person's incident without a reason",
+        "reason: '?'",
+        "spec: Invalid value: reason is required with origin Person: what was seen",
+    ),
+    Refused(
+        "Incident",
+        "a person brings rules along",
+        "rules: {mode: Enforce, prometheus: default, model: {name: credit}, risk: {}, reopenWindow: 1h}",
+        "spec: Invalid value: rules are frozen by the operator: leave them out with origin Person",
+    ),
+    Refused(
+        "Incident",
+        "a signal's incident without rules",
+        "origin: Signal",
+        "spec: Invalid value: rules are frozen by the operator: leave them out with origin Person",
+    ),
+    Refused("Incident", "a model is no DNS label", "model: a_b", f"spec.model in body {_LABEL}"),
+    Refused("Incident", "a policy's name is none", "policyRef: {name: A}", f"spec.policyRef.name in body {_NAME}"),
+    Refused("Incident", "an unknown origin", "origin: Rumour", 'spec.origin: Unsupported value: "Rumour"'),
+    # --- Decision
+    Refused("Decision", "an unknown act", "type: Ignore", 'spec.type: Unsupported value: "Ignore"'),
+    Refused("Decision", "nobody decides", "by: ''", "spec.by in body should be at least 1 chars long"),
+    Refused(
+        "Decision",
+        "an act on nothing",
+        "incidentRef: null",
+        "spec: Invalid value: incidentRef is required, but for Authorise, which names a policyRef",
+    ),
+    Refused(
+        "Decision",
+        "an authorisation without an end",
+        f"{{type: Authorise, incidentRef: null, policyRef: {{name: a, uid: b}}, option: back, digest: '{DIGEST}',"
+        " reason: tried}",
+        f"spec: Invalid value: {_AUTHORISE}",
+    ),
+    Refused(
+        "Decision",
+        "an acknowledgement with an end",
+        "expireTime: '2026-11-23T14:32:00Z'",
+        f"spec: Invalid value: {_AUTHORISE}",
+    ),
+    Refused(
+        "Decision",
+        "an end that is no instant",
+        "expireTime: tomorrow",
+        'spec.expireTime: Invalid value: "tomorrow": spec.expireTime in body must be of type date-time',
+    ),
+    Refused(
+        "Decision",
+        "an incident is resolved by name only",
+        "type: Resolve",
+        "spec: Invalid value: incidentRef.uid is required to approve, reject, lower and resolve",
+    ),
+    Refused(
+        "Decision",
+        "an approval of nothing in particular",
+        "{type: Approve, incidentRef: {uid: u}}",
+        "spec: Invalid value: option and digest are required to approve and reject: both stand in the incident's"
+        " status.containment",
+    ),
+    Refused(
+        "Decision",
+        "an acknowledgement of an option",
+        "option: back",
+        "spec: Invalid value: option and digest go with Approve, Reject and Authorise only",
+    ),
+    Refused(
+        "Decision",
+        "a digest that is none",
+        "{type: Approve, incidentRef: {uid: u}, option: back, digest: 'sha256:abc'}",
+        "spec.digest in body should match '^sha256:[0-9a-f]{64}$'",
+    ),
+    Refused(
+        "Decision",
+        "lowered to nothing",
+        "{type: Lower, incidentRef: {uid: u}, reason: false alarm}",
+        "spec: Invalid value: severity is required to lower, and goes with nothing else",
+    ),
+    Refused(
+        "Decision",
+        "an acknowledgement of one tier",
+        "tier: owners",
+        "spec: Invalid value: tier goes with Escalate only: an acknowledgement counts for every tier of its author",
+    ),
+    Refused("Decision", "a tier's name is none", "{type: Escalate, tier: The Board}", f"spec.tier in body {_LABEL}"),
+    Refused(
+        "Decision", "an incident's name is none", "incidentRef: {name: inc/a}", f"spec.incidentRef.name in body {_NAME}"
+    ),
+    Refused(
+        "Decision",
+        "escalated without a reason",
+        "type: Escalate",
+        "spec: Invalid value: reason is required to reject, escalate, lower, hold and authorise",
+    ),
+    # --- Responder
+    Refused("Responder", "a role without people", "members: []", "spec.members in body should have at least 1 items"),
+    Refused(
+        "Responder",
+        "a person twice",
+        "members: [{name: A, user: a}, {name: B, user: a}]",
+        'spec.members[1]: Duplicate value: {"user":"a"}',
+    ),
+    Refused(
+        "Responder",
+        "a channel without a Secret",
+        "channels: [{name: pager}]",
+        "spec.channels[0].secretRef: Required value",
+    ),
+    Refused(
+        "Responder",
+        "a channel's name is none",
+        "channels: [{name: My Pager, secretRef: {name: pager}}]",
+        f"spec.channels[0].name in body {_LABEL}",
+    ),
+    Refused(
+        "Responder",
+        "a Secret of another namespace",
+        "channels: [{name: pager, secretRef: {name: other/pager}}]",
+        f"spec.channels[0].secretRef.name in body {_NAME}",
+    ),
+)

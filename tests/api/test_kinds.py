@@ -1,0 +1,228 @@
+"""Does the API server accept what is valid, and refuse the rest in words that say what to do?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.api.conftest import CRDS
+from tests.api.rows import DIGEST, REFUSED, SIGNAL, VALID, Refused, changed
+from tests.cluster.access import Access, ApiError
+from tocsin.api.decision import Decision
+from tocsin.api.incident import Incident
+from tocsin.api.objects import ApiModel
+from tocsin.api.policy import EscalationPolicy
+from tocsin.api.responder import Responder
+
+PLURALS = {
+    "EscalationPolicy": "escalationpolicies",
+    "Incident": "incidents",
+    "Decision": "decisions",
+    "Responder": "responders",
+}
+MODELS: dict[str, type[ApiModel]] = {
+    model.__name__: model for model in (EscalationPolicy, Incident, Decision, Responder)
+}
+
+ACCEPTED = (
+    ("EscalationPolicy", "the least policy", "{}"),
+    ("EscalationPolicy", "a policy that only watches", "models: [{name: credit}]"),
+    ("EscalationPolicy", "a model matched by other labels", "models: [{name: credit, match: {model_name: credit/v2}}]"),
+    (
+        "EscalationPolicy",
+        "all lines of a falling signal",
+        f"signals: [{{{SIGNAL}, warn: '< 0.92', critical: '< 0.88', recover: '>= 0.92'}}]",
+    ),
+    (
+        "EscalationPolicy",
+        "all lines of a rising signal",
+        f"signals: [{{{SIGNAL}, warn: '>= -1.5', critical: '> -1', recover: '< -1.5'}}]",
+    ),
+    ("EscalationPolicy", "a compound duration", f"signals: [{{{SIGNAL}, warn: '< 1', every: 1s, for: 1h30m0s5ms}}]"),
+    (
+        "EscalationPolicy",
+        "options in order",
+        "containment: [{name: back, type: RollBack, rollBack: {to: Previous}, approval: {failSafeAfter: 5m,"
+        " expireAfter: 1h}}, {name: stop, type: Scale, scale: {replicas: 0}}]",
+    ),
+    ("Incident", "a person's incident", "{}"),
+    (
+        "Incident",
+        "a signal's incident",
+        "{origin: Signal, by: null, reason: null, rules: {mode: Enforce, prometheus: default, model: {name: credit},"
+        f" risk: {{}}, reopenWindow: 1h, digests: {{back: '{DIGEST}'}}}}}}",
+    ),
+    ("Decision", "an acknowledgement", "{}"),
+    (
+        "Decision",
+        "an approval",
+        f"{{type: Approve, incidentRef: {{uid: u}}, option: back, digest: '{DIGEST}'}}",
+    ),
+    ("Decision", "a lowering", "{type: Lower, incidentRef: {uid: u}, severity: SEV4, reason: false alarm}"),
+    ("Decision", "an escalation to a tier", "{type: Escalate, tier: board, reason: press}"),
+    ("Decision", "a resolution", "{type: Resolve, incidentRef: {uid: u}}"),
+    (
+        "Decision",
+        "a standing authorisation",
+        f"{{type: Authorise, incidentRef: null, policyRef: {{name: a, uid: b}}, option: back, digest: '{DIGEST}',"
+        " reason: tried, expireTime: '2026-11-23T14:32:00+02:00'}",
+    ),
+    ("Responder", "a role without a channel", "channels: []"),
+)
+
+IMMUTABLE = {
+    "Incident": "an Incident's spec is immutable: write a Decision instead",
+    "Decision": "a Decision is immutable: create another one",
+}
+
+
+def path(kind: str, rest: str = "") -> str:
+    return f"/apis/tocsin.dev/v1alpha1/namespaces/default/{PLURALS[kind]}{rest}"
+
+
+def body(kind: str, spec: dict[str, Any]) -> dict[str, Any]:
+    return {"apiVersion": "tocsin.dev/v1alpha1", "kind": kind, "metadata": {"name": "one"}, "spec": spec}
+
+
+def sent(cluster: Access, kind: str, spec: dict[str, Any]) -> Any:
+    return cluster.api("POST", path(kind, "?dryRun=All&fieldValidation=Strict"), body(kind, spec))
+
+
+@pytest.mark.parametrize("row", [pytest.param(row, id=f"{row.kind} - {row.why}") for row in REFUSED])
+def test_refused(kinds: Access, row: Refused) -> None:
+    with pytest.raises(ApiError) as refused:
+        sent(kinds, row.kind, changed(VALID[row.kind], row.change))
+    assert row.error in refused.value.body["message"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "change"), [pytest.param(kind, change, id=f"{kind} - {why}") for kind, why, change in ACCEPTED]
+)
+def test_accepted_and_read_back_by_the_models(kinds: Access, kind: str, change: str) -> None:
+    given = changed(VALID[kind], change)
+    stored = sent(kinds, kind, given)
+    read = MODELS[kind].model_validate(stored)
+    assert read == MODELS[kind].model_validate(stored | {"spec": given}), "the server's defaults are the models'"
+
+
+@pytest.mark.parametrize("kind", IMMUTABLE)
+def test_a_record_cannot_be_edited(kinds: Access, namespace: str, kind: str) -> None:
+    place = path(kind).replace("/default/", f"/{namespace}/")
+    kinds.api("POST", place, body(kind, VALID[kind]))
+    with pytest.raises(ApiError, match=IMMUTABLE[kind]):
+        kinds.api("PATCH", f"{place}/one", {"spec": {"by": "mallory"}})
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        pytest.param(
+            {"signals": [{"name": "a", "state": "Firing", "value": "bad"}]},
+            "signals[0].value in body should match",
+            id="a value that is no number",
+        ),
+        pytest.param({"phase": "Done"}, 'status.phase: Unsupported value: "Done"', id="an unknown phase"),
+        pytest.param(
+            {"waitingFor": "x" * 1025}, "status.waitingFor: Too long: may not be more than 1024", id="an endless text"
+        ),
+        pytest.param(
+            {"snapshot": {"time": "2026-11-23T14:32:00Z", "target": "a", "templateDigest": "md5:1"}},
+            "snapshot.templateDigest in body should match",
+            id="a digest that is none",
+        ),
+        pytest.param(
+            {
+                "rules": {
+                    "mode": "Observe",
+                    "prometheus": "p",
+                    "model": {"name": "m"},
+                    "risk": {},
+                    "reopenWindow": "1h",
+                    "digests": {"A": DIGEST},
+                }
+            },
+            "each key must match ^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
+            id="a digest of an option that cannot be",
+        ),
+    ],
+)
+def test_refused_in_a_status(kinds: Access, namespace: str, status: dict[str, Any], error: str) -> None:
+    place = path("Incident").replace("/default/", f"/{namespace}/")
+    kinds.api("POST", place, body("Incident", VALID["Incident"]))
+    with pytest.raises(ApiError) as refused:
+        kinds.api("PATCH", f"{place}/one/status", {"status": status})
+    assert error in refused.value.body["message"]
+
+
+def test_a_decision_has_no_status(kinds: Access) -> None:
+    resources = kinds.api("GET", "/apis/tocsin.dev/v1alpha1")["resources"]
+    with_status = sorted(one["name"] for one in resources if one["name"].endswith("/status"))
+    assert with_status == ["escalationpolicies/status", "incidents/status", "responders/status"]
+
+
+def _rules(schema: Any, key: str) -> Iterator[str]:
+    """Every rule's message or every pattern in a schema."""
+    match schema:
+        case dict():
+            yield from (rule["message"] for rule in schema.get("x-kubernetes-validations", ()) if key == "message")
+            if isinstance(schema.get("pattern"), str) and key == "pattern":
+                yield schema["pattern"]
+            for part in schema.values():
+                yield from _rules(part, key)
+        case list():
+            for part in schema:
+                yield from _rules(part, key)
+
+
+@pytest.mark.parametrize("kind", VALID)
+@pytest.mark.parametrize("key", ["message", "pattern"])
+def test_every_rule_and_pattern_has_a_row(kind: str, key: str) -> None:
+    definition = yaml.safe_load((CRDS / f"{PLURALS[kind]}.yaml").read_text())
+    spec = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    spec["properties"].pop("rules", None)  # a policy's, whose rows stand with the policy
+    said = "\n".join([*(row.error for row in REFUSED if row.kind == kind), IMMUTABLE.get(kind, "")])
+    assert [text for text in dict.fromkeys(_rules(spec, key)) if text not in said] == []
+
+
+@pytest.mark.parametrize(
+    ("field", "says"),
+    [
+        ("escalationpolicies.spec.signals.warn", 'for example "< 0.92"'),
+        ("incidents.status.tiers.acknowledgeDeadline", "Until when somebody must acknowledge"),
+        ("decisions.spec.digest", "What exactly is approved"),
+        ("responders.spec.members.user", "The person's Kubernetes user name"),
+    ],
+)
+def test_explained(kinds: Access, field: str, says: str) -> None:
+    assert says in " ".join(kinds.kubectl("explain", f"{field}").split())
+
+
+def test_printed_as_the_design_shows(kinds: Access, namespace: str) -> None:
+    place = path("Incident").replace("/default/", f"/{namespace}/")
+    kinds.api("POST", place, body("Incident", VALID["Incident"]))
+    status = {
+        "severity": "SEV2",
+        "tier": "compliance",
+        "phase": "Contained",
+        "risk": 61,
+        "waitingFor": "compliance: decide",
+        "nextDeadline": "14:32Z",
+    }
+    kinds.api("PATCH", f"{place}/one/status", {"status": status})
+    header, line = kinds.kubectl("get", "inc", "-n", namespace).splitlines()
+    assert header.split("  ")[0] == "NAME"
+    assert header.split()[1:-1] == ["MODEL", "SEV", "TIER", "PHASE", "RISK", "WAITING", "FOR", "DEADLINE"]
+    assert line.split()[1:-1] == ["credit", "SEV2", "compliance", "Contained", "61", "compliance:", "decide", "14:32Z"]
+
+
+def test_selected_by_field(kinds: Access, namespace: str) -> None:
+    place = path("Decision").replace("/default/", f"/{namespace}/")
+    kinds.api("POST", place, body("Decision", VALID["Decision"]))
+    of = kinds.kubectl(
+        "get", "dec", "-n", namespace, "--field-selector=spec.incidentRef.name=credit-7c9f2", "-o", "name"
+    )
+    none = kinds.kubectl("get", "dec", "-n", namespace, "--field-selector=spec.by=bob", "-o", "name")
+    assert (of, none) == ("decision.tocsin.dev/one\n", "")

@@ -1,0 +1,96 @@
+"""Measure Tocsin on a cluster of its own: `python -m tests.bench`, every case, or those that are named."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.bench.contain import contain
+from tests.bench.ground import Ground
+from tests.bench.report import VERDICTS
+from tests.bench.results import Result
+from tests.bench.soak import soak
+from tests.bench.steady import steady
+from tests.bench.storm import storm
+from tests.cluster.cluster import Cluster
+from tests.cluster.tools import KUBERNETES
+from tests.e2e.stage import Installed
+from tocsin import __version__
+
+CASES: dict[str, tuple[Callable[[Ground, bool], list[Result]], str]] = {
+    "steady": (
+        lambda ground, quick: steady(ground, [50, 100], 10, 1) if quick else steady(ground, [100, 1000, 5000], 20, 5),
+        "cost when nothing is wrong, and starts",
+    ),
+    "storm": (lambda ground, quick: storm(ground, 30 if quick else 1000), "everything breaks at once"),
+    "soak": (
+        lambda _, quick: soak(100, 20_000) if quick else soak(1000, 1_000_000),
+        "a million evaluations",
+    ),
+    "contain": (lambda ground, quick: contain(ground, 10 if quick else 60), "time and writes to a containment"),
+}
+
+
+def run(wanted: list[str], quick: bool, say: Callable[[str], object]) -> list[Result]:
+    """Each case on the same cluster, one after another."""
+    results: list[Result] = []
+    with Cluster() as cluster, tempfile.TemporaryDirectory() as folder:
+        ground = Ground(cluster, Installed.install(cluster, Path(folder)), Path(folder))
+        for name in wanted:
+            began = time.monotonic()
+            say(f"{name}: {CASES[name][1]} …")
+            for result in CASES[name][0](ground, quick):
+                results.append(result)
+                verdict = VERDICTS[result.met]
+                say(f"  row {result.row}: {result.what}: {result.measured}; target {result.target}: {verdict}")
+            say(f"  {time.monotonic() - began:.0f} s")
+    return results
+
+
+def machine() -> dict[str, Any]:
+    """What it was measured on."""
+    with Path("/proc/cpuinfo").open() as info:
+        model = next((line.partition(":")[2].strip() for line in info if line.startswith("model name")), "")
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
+    return {
+        "processor": model,
+        "cores": os.cpu_count(),
+        "memory": f"{memory:.0f} GB",
+        "python": platform.python_version(),
+        "kubernetes": KUBERNETES,
+        "tocsin": __version__,
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("case", nargs="*", help=f"default: {' '.join(CASES)}")
+    parser.add_argument("--quick", action="store_true", help="small sizes: counts are right, times say little")
+    parser.add_argument("--out", type=Path, help="write the results as JSON to this file, beside those of other cases")
+    arguments = parser.parse_args()
+    if unknown := set(arguments.case) - set(CASES):
+        parser.error(f"no such case: {', '.join(sorted(unknown))}; there are {', '.join(CASES)}")
+    results = run(arguments.case or list(CASES), arguments.quick, lambda line: print(line, flush=True))
+    if arguments.out:
+        document = {"machine": machine(), "quick": arguments.quick, "results": kept(arguments.out, results)}
+        arguments.out.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+    return 0
+
+
+def kept(out: Path, results: list[Result]) -> list[dict[str, Any]]:
+    """These results, and those that are there already of cases that were not run now."""
+    before = json.loads(out.read_text())["results"] if out.exists() else []
+    fresh = {one.case for one in results}
+    return [one for one in before if one["case"] not in fresh] + [one.dump() for one in results]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

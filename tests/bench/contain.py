@@ -1,0 +1,118 @@
+"""How soon is a model contained once Prometheus has said it, and how many writes does it take?"""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass
+
+from tests.bench.audit import Entry
+from tests.bench.floor import Measure
+from tests.bench.ground import BAD, GOOD, Ground, names
+from tests.bench.results import Result, quantile
+from tests.cluster.proxy import Call
+
+BLOCK = 20
+"""Models that break one after another before the floor is measured again."""
+
+
+def contain(ground: Ground, models: int) -> list[Result]:
+    """One model after another breaks; from the deciding answer's last byte to the accepted write, in r."""
+    street, floor, crowd = ground.street("contain"), Measure(ground), names(models)
+    street.voices()
+    street.deployments(crowd)
+    street.receivers("owners")
+    street.say(crowd, GOOD)
+    with ground.operator():
+        street.policies(crowd)
+        street.measured()
+        street.ground.audit.read()
+        entries: list[Entry] = []
+        for number, model in enumerate(crowd):
+            if number % BLOCK == 0:
+                floor.sample()
+            street.say([model], BAD)
+            entries += _until_written(ground, model)
+        time.sleep(3)
+        entries += ground.audit.read()
+        answers = [call for call in ground.metrics.calls if call.path.startswith("/api/v1/query")]
+        courses = [course(ground, model, entries, answers) for model in crowd]
+    street.close()
+    r, spans = floor.floor.r, [one.seconds for one in courses]
+    most = max((one.writes for one in courses), key=len)
+    p50, p99 = quantile(spans, 0.5), quantile(spans, 0.99)
+    raw = {"r": r, "seconds": spans, "floor": floor.samples}
+    return [
+        Result(
+            case="contain",
+            row=3,
+            what="last byte of the deciding Prometheus answer → containment accepted",
+            target="p50 ≤ 10 r, p99 ≤ 25 r",
+            measured=f"p50 {p50 / r:.1f} r, p99 {p99 / r:.1f} r (r = {r * 1e3:.2f} ms, n = {models})",
+            met=p50 <= 10 * r and p99 <= 25 * r,
+            how="proxy in front of Prometheus; audit log of the API server",
+            numbers=raw,
+        ),
+        Result(
+            case="contain",
+            row=5,
+            what="writes of one incident until it is contained",
+            target="≤ 5",
+            measured=f"at most {len(most)}: {', '.join(most)}",
+            met=len(most) <= 5,
+            how="audit log: the incident, its status, the target and the budget, accepted and not rehearsed",
+            numbers={"writes": [len(one.writes) for one in courses]},
+        ),
+    ]
+
+
+def _until_written(ground: Ground, model: str) -> list[Entry]:
+    """Wait until the model's Deployment was written; what was logged meanwhile."""
+    found: list[Entry] = []
+
+    def written() -> bool:
+        found.extend(ground.audit.read())
+        return any(is_containment(one, model) for one in found)
+
+    ground.cluster.wait(written, 60, f"the containment of {model}", every=0.05)
+    return found
+
+
+def is_containment(entry: Entry, model: str) -> bool:
+    """Whether this is the accepted write to the model's Deployment."""
+    return entry.is_write and entry.resource == "deployments" and entry.name == model
+
+
+@dataclass(frozen=True)
+class Course:
+    """What happened between the answer that decided and the record of the outcome."""
+
+    seconds: float
+    """Until the containment was accepted."""
+    writes: list[str]
+    """All that was written until the outcome stood in the incident, Leases and Events apart."""
+
+
+def course(ground: Ground, model: str, entries: list[Entry], answers: list[Call]) -> Course:
+    """The course of one model that broke alone: everything that was written then was written for it."""
+    intent = next(one for one in entries if one.resource == "incidents/status" and _is_of(one, model))
+    done = next(one for one in entries if is_containment(one, model))
+    ended = (ground.seconds_of(call.ended) for call in answers if call.ended)
+    decided = max(instant for instant in ended if instant <= intent.began)
+    outcome = next(
+        one
+        for one in entries
+        if one.resource == "incidents/status" and _is_of(one, model) and one.began >= done.ended and one.is_write
+    )
+    apart = ("leases", "events", "escalationpolicies/status")
+    written = [
+        one.resource
+        for one in entries
+        if one.is_write and one.resource not in apart and decided <= one.began <= outcome.began
+    ]
+    return Course((done.ended - decided).total_seconds(), written)
+
+
+def _is_of(entry: Entry, model: str) -> bool:
+    """Whether an entry names the model's incident."""
+    return re.fullmatch(rf"{re.escape(model)}-[0-9a-f]{{8}}", entry.name) is not None

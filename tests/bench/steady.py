@@ -1,0 +1,175 @@
+"""What does it cost when nothing is wrong, and how does that grow? And how soon is everything watched after a start?"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from tests.bench.floor import raw_list
+from tests.bench.ground import GOOD, Ground, Operator, a_spec, names
+from tests.bench.results import Result, exponent
+
+NAMESPACES = 4
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What was spent while nothing was wrong."""
+
+    policies: int
+    seconds: float
+    rounds: float
+    queries: int
+    writes: list[str]
+    """All but the Lease's."""
+    cpu: float
+    memory: float
+
+    @property
+    def evaluations(self) -> float:
+        return self.policies * self.rounds
+
+    @property
+    def per_thousand(self) -> float:
+        """Milliseconds of processor time for a thousand evaluations, everything included."""
+        return self.cpu * 1e6 / self.evaluations
+
+
+def steady(ground: Ground, sizes: list[int], seconds: float, every: int) -> list[Result]:
+    """Policies whose models are well, evaluated every so many seconds, more and more of them."""
+    streets = [ground.street("steady") for _ in range(NAMESPACES)]
+    costs: list[Cost] = []
+    starts: list[Result] = []
+    for street in streets:
+        street.voices()
+    for size in sizes:
+        crowd = names(size)
+        for number, street in enumerate(streets):
+            fresh = [one for one in crowd[number::NAMESPACES] if one not in street.said]
+            street.say(fresh, GOOD)
+            street.policies(fresh, lambda model: watching(model, every))
+        with ground.operator() as operator:
+            _until_watched(ground, operator, size, every)
+            costs.append(_cost(ground, operator, size, seconds))
+        starts.append(_start(ground, size, every))
+    for street in streets:
+        street.close()
+    return [*_rows(costs), starts[-1]]
+
+
+def watching(model: str, every: int) -> dict[str, Any]:
+    """A policy without a target: its cost is that of evaluation."""
+    return a_spec(model, every=f"{every}s") | {"models": [{"name": model}], "containment": []}
+
+
+def _until_watched(ground: Ground, operator: Operator, size: int, every: int) -> None:
+    """Every policy is in the store and was evaluated once."""
+    kind = 'kind="EscalationPolicy"'
+    ground.cluster.wait(lambda: operator.metric("tocsin_objects", kind) >= size, 120, "the policies", every=0.2)
+    begun = operator.metric("tocsin_rounds_total")
+    ground.cluster.wait(lambda: operator.metric("tocsin_rounds_total") >= begun + 3, 300, "three rounds", every=0.2)
+    quiet = time.monotonic()
+
+    def settled() -> bool:
+        nonlocal quiet
+        if _written(ground):
+            quiet = time.monotonic()
+        return time.monotonic() - quiet > 2 * every
+
+    ground.cluster.wait(settled, 600, "the last status to be written", every=0.5)
+
+
+def _written(ground: Ground) -> list[str]:
+    return [one.resource for one in ground.audit.read() if one.is_write and one.resource != "leases"]
+
+
+def _cost(ground: Ground, operator: Operator, size: int, seconds: float) -> Cost:
+    ground.audit.read()
+    queries, rounds = len(ground.metrics.calls), operator.metric("tocsin_rounds_total")
+    cpu, began = operator.meter.cpu, time.monotonic()
+    time.sleep(seconds)
+    return Cost(
+        policies=size,
+        cpu=operator.meter.cpu - cpu,
+        seconds=time.monotonic() - began,
+        rounds=operator.metric("tocsin_rounds_total") - rounds,
+        queries=len(ground.metrics.calls) - queries,
+        writes=_written(ground),
+        memory=operator.meter.memory,
+    )
+
+
+def _start(ground: Ground, size: int, every: int) -> Result:
+    """From the start of the process to the end of its first round, in raw lists of what it has to know."""
+    listing = raw_list(ground)
+    began = time.monotonic()
+    with ground.operator() as operator:
+        ground.cluster.wait(lambda: operator.metric("tocsin_rounds_total") >= 1, 300, "the first round", every=0.05)
+        spent = time.monotonic() - began
+        _until_watched(ground, operator, size, every)
+        ranges = [call for call in ground.metrics.calls if "query_range" in call.path and call.ended]
+        asking = sum((call.ended or 0.0) - call.started for call in ranges)
+    allowed = 10 * listing + asking + every
+    return Result(
+        case="steady",
+        row=8,
+        what=f"start of the process to the end of its first round, {size} policies",
+        target="≤ 10 × a raw list + the rebuild's queries (+ the wait for the grid)",
+        measured=f"{spent:.1f} s; a raw list takes {listing:.2f} s, the queries {asking:.2f} s, the grid ≤ {every} s",
+        met=spent <= allowed,
+        how="from the start of the process, imports included, until its own metric counts a round",
+        numbers={"seconds": spent, "list": listing, "queries": asking},
+    )
+
+
+def _rows(costs: list[Cost]) -> list[Result]:
+    raw: dict[str, Any] = {"costs": [vars(one) | {"per_thousand": one.per_thousand} for one in costs]}
+    last = costs[-1]
+    a_round = [one.queries / one.rounds for one in costs]
+    budget = 120 + 6 * last.policies / 1000
+    growth = exponent([one.policies for one in costs], [one.cpu for one in costs]) if len(costs) > 1 else 1.0
+    sizes = ", ".join(str(one.policies) for one in costs)
+    return [
+        Result(
+            case="steady",
+            row=1,
+            what=f"queries a round, {sizes} policies with one text",
+            target="≤ 1 per distinct 50 texts + 1; no growth with policies",
+            measured=", ".join(f"{one:.2f}" for one in a_round),
+            met=max(a_round) <= 2,
+            how="proxy in front of Prometheus",
+            numbers=raw,
+        ),
+        Result(
+            case="steady",
+            row=2,
+            what=f"writes while nothing is wrong, {sum(one.seconds for one in costs):.0f} s",
+            target="the Lease only",
+            measured=f"{sum(len(one.writes) for one in costs)} beside the Lease",
+            met=not any(one.writes for one in costs),
+            how="audit log of the API server",
+            numbers={"writes": [one.writes for one in costs]},
+        ),
+        Result(
+            case="steady",
+            row=7,
+            what=f"memory, {last.policies} policies",
+            target="≤ 120 MB + 6 MB per 1,000 policies",
+            measured=", ".join(f"{one.memory:.0f} MB at {one.policies}" for one in costs),
+            met=last.memory <= budget,
+            how="VmRSS of the operator",
+            numbers={"memory": [one.memory for one in costs]},
+        ),
+        Result(
+            case="steady",
+            row=9,
+            what="processor time per 1,000 evaluations",
+            target="≤ 1/50 of Argo Rollouts' analysis",
+            measured=", ".join(f"{one.per_thousand:.0f} ms at {one.policies}" for one in costs)
+            + f"; cost grows with policies to the power of {growth:.2f}",
+            met=None,
+            how="/proc of the operator, everything it does included",
+            numbers=raw,
+        ),
+    ]

@@ -1,0 +1,73 @@
+"""How long does it take to contain everything when everything breaks at once?"""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+
+from tests.bench.audit import OPERATOR, Entry
+from tests.bench.contain import is_containment
+from tests.bench.ground import BAD, GOOD, Ground, names
+from tests.bench.results import Result
+
+
+def storm(ground: Ground, models: int) -> list[Result]:
+    """All models break between two scrapes; the floor is what the API server bears of plain rollouts."""
+    street, crowd = ground.street("storm"), names(models)
+    street.voices()
+    ground.audit.read(None)
+    began = time.monotonic()
+    street.deployments(crowd)
+    rolling = time.monotonic() - began
+    floor = sum(one.is_write and one.namespace == street.namespace for one in ground.audit.read(None)) / rolling
+    street.receivers("owners")
+    street.say(crowd, GOOD)
+    with ground.operator() as operator:
+        street.policies(crowd)
+        street.measured()
+        cpu = operator.meter.cpu
+        ground.audit.read()
+        street.say(crowd, BAD)
+        entries = _until_contained(ground, set(crowd))
+        cpu = operator.meter.cpu - cpu
+    street.close()
+    ended = [one.ended for one in entries if _contains(one, set(crowd))]
+    opened = min(one.began for one in entries if one.resource == "incidents" and one.verb == "create")
+    answers = [ground.seconds_of(call.ended) for call in ground.metrics.calls if call.ended]
+    decided = max(instant for instant in answers if instant <= opened)
+    window = [one for one in entries if decided <= one.began <= max(ended)]
+    spent, k = (max(ended) - decided) / timedelta(seconds=1), len(window) / models
+    allowed = 1.5 * models * k / floor
+    return [
+        Result(
+            case="storm",
+            row=4,
+            what=f"{models} models breach at once, last containment",
+            target="≤ 1.5 × models · k / W′",
+            measured=f"{spent:.1f} s; k = {k:.1f} requests, W′ = {floor:.0f} writes/s: {spent / (allowed / 1.5):.2f} ×",
+            met=spent <= allowed,
+            how="audit log; W′ from rolling out two revisions of as many Deployments in the same run",
+            numbers={
+                "seconds": spent,
+                "k": k,
+                "floor": floor,
+                "cpu": cpu,
+                "each": sorted((one - decided) / timedelta(seconds=1) for one in ended),
+            },
+        )
+    ]
+
+
+def _contains(entry: Entry, crowd: set[str]) -> bool:
+    return entry.user == OPERATOR and entry.name in crowd and is_containment(entry, entry.name)
+
+
+def _until_contained(ground: Ground, crowd: set[str]) -> list[Entry]:
+    found: list[Entry] = []
+
+    def all_contained() -> bool:
+        found.extend(ground.audit.read())
+        return len({one.name for one in found if _contains(one, crowd)}) == len(crowd)
+
+    ground.cluster.wait(all_contained, 600, f"{len(crowd)} containments", every=0.5)
+    return found

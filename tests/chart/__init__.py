@@ -1,0 +1,1 @@
+"""Is the chart what the design says: rendered, installed, guarded, upgraded and removed?"""

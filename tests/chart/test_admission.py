@@ -1,0 +1,275 @@
+"""Who may do what? Every row is sent to the real API server by a real user, with the chart's ready roles."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.chart.conftest import RULES, Release
+
+ROLES = {
+    "alice": ("tocsin-responder",),
+    "bob": ("tocsin-approver",),
+    "carol": ("tocsin-policy-author", "edit"),
+    "dave": ("tocsin-policy-author",),
+    "erin": ("tocsin-records",),
+    "frank": ("tocsin-auditor",),
+    "mallory": ("everything-but-rights",),
+}
+"""Mallory stands for a role that was written by hand: all verbs on our kinds, and no virtual subresource."""
+BY_HAND = yaml.safe_load("""
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: everything-but-rights}
+rules:
+- apiGroups: [tocsin.dev]
+  resources: [escalationpolicies, responders, incidents, decisions,
+    escalationpolicies/status, responders/status, incidents/status]
+  verbs: ["*"]
+""")
+INCIDENT = {"name": "credit-1", "uid": "u"}
+DIGEST = "sha256:" + "a" * 64
+
+
+@dataclass(frozen=True)
+class Place:
+    """A namespace whose people have their roles; a ServiceAccount has Alice's."""
+
+    release: Release
+    name: str
+    users: dict[str, Path]
+
+    def send(self, who: str, *command: str, body: Any = None) -> str:
+        text = None if body is None else json.dumps(body)
+        more = ("-f", "-") if body is not None else ()
+        cluster = self.release.cluster
+        return cluster.kubectl(
+            *command, "-n", self.name, *more, input=text, check=False, kubeconfig=self.users[who]
+        ).strip()
+
+    def create(self, who: str, kind: str, spec: dict[str, Any], *more: str) -> str:
+        head = {"apiVersion": "tocsin.dev/v1alpha1", "kind": kind, "metadata": {"generateName": "x-"}}
+        return self.send(who, "create", *more, body=head | {"spec": spec})
+
+
+@pytest.fixture(scope="module")
+def place(release: Release) -> Iterator[Place]:
+    cluster = release.cluster
+    name = cluster.namespace("models")
+    cluster.apply(BY_HAND)
+    for who, roles in ROLES.items():
+        for role in roles:
+            cluster.kubectl(
+                "create", "rolebinding", f"{who}-{role}", f"--clusterrole={role}", f"--user={who}", "-n", name
+            )
+    of_robot = ("--clusterrole=tocsin-responder", f"--serviceaccount={name}:default")
+    cluster.kubectl("create", "rolebinding", "robot", *of_robot, "-n", name)
+    users = {who: cluster.kubeconfig_for(who) for who in ROLES}
+    robot = cluster.kubeconfig_for_token(cluster.token(name, "default"))
+    yield Place(release, name, users | {"robot": robot, "operator": release.operator(), "admin": cluster.kubeconfig})
+    cluster.kubectl("delete", "namespace", name)
+    cluster.kubectl("delete", "clusterrole", "everything-but-rights")
+
+
+def decision(type_: str, **more: Any) -> dict[str, Any]:
+    match type_:
+        case "Authorise":
+            about: dict[str, Any] = {"policyRef": {"name": "credit", "uid": "u"}, "option": "back", "digest": DIGEST}
+            about |= {"expireTime": "2027-01-01T00:00:00Z"}
+        case "Approve" | "Reject":
+            about = {"incidentRef": INCIDENT, "option": "back", "digest": DIGEST}
+        case "Lower":
+            about = {"incidentRef": INCIDENT, "severity": "SEV4"}
+        case _:
+            about = {"incidentRef": INCIDENT}
+    return {"type": type_, "reason": "because"} | about | more
+
+
+RESPONDERS = ("Acknowledge", "Escalate", "Hold", "Resume", "Resolve")
+APPROVERS = ("Approve", "Reject", "Authorise", "Lower")
+
+
+@pytest.mark.parametrize(
+    ("who", "type_"), [("alice", type_) for type_ in RESPONDERS] + [("bob", type_) for type_ in APPROVERS]
+)
+def test_a_role_decides_under_its_own_name(place: Place, who: str, type_: str) -> None:
+    assert "created" in place.create(who, "Decision", decision(type_, by=who), "--dry-run=server")
+
+
+@pytest.mark.parametrize(
+    ("who", "type_"),
+    [("bob", type_) for type_ in RESPONDERS]
+    + [("alice", type_) for type_ in APPROVERS]
+    + [("mallory", type_) for type_ in (*RESPONDERS, *APPROVERS)],
+)
+def test_without_the_right_a_decision_is_refused_by_name(place: Place, who: str, type_: str) -> None:
+    right = type_.lower()
+    said = place.create(who, "Decision", decision(type_, by=who), "--dry-run=server")
+    assert f"{who} lacks the right to {right} in namespace {place.name}: RBAC verb create on decisions/{right}" in said
+
+
+DECISION = decision("Acknowledge")
+SIGNAL = {"origin": "Signal", "policyRef": {"name": "a"}, "model": "a", "rules": RULES}
+REPORT = {"origin": "Person", "policyRef": {"name": "credit"}, "model": "credit", "reason": "customers complain"}
+POLICY: dict[str, Any] = {
+    "models": [{"name": "credit", "target": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "credit"}}],
+    "signals": [{"name": "a", "kind": "Quality", "query": "up", "warn": "< 1"}],
+    "tiers": [{"name": "owners", "severity": "SEV3", "responders": ["owners"]}],
+}
+WATCHED = POLICY | {"models": [{"name": "credit"}]}
+
+
+@pytest.mark.parametrize(
+    ("who", "kind", "spec", "says"),
+    [
+        pytest.param(
+            "alice",
+            "Decision",
+            DECISION | {"by": "bob"},
+            "spec.by must be who asks: it is bob, and you are alice",
+            id="a decision under another's name",
+        ),
+        pytest.param(
+            "robot",
+            "Decision",
+            DECISION | {"by": "robot"},
+            "is a service account",
+            id="a decision of a service account",
+        ),
+        pytest.param(
+            "admin",
+            "Decision",
+            DECISION | {"by": "alice"},
+            "spec.by must be who asks",
+            id="the administrator as another",
+        ),
+        pytest.param(
+            "frank", "Decision", DECISION | {"by": "frank"}, "cannot create resource", id="an auditor decides"
+        ),
+        pytest.param("alice", "Decision", DECISION, "created", id="a decision whose name is filled in"),
+        pytest.param("operator", "Incident", SIGNAL, "created", id="the operator opens an incident"),
+        pytest.param(
+            "mallory",
+            "Incident",
+            SIGNAL,
+            "only the operator opens an Incident with origin Signal: use origin Person",
+            id="a signal's incident by a person",
+        ),
+        pytest.param(
+            "admin", "Incident", SIGNAL, "only the operator opens", id="a signal's incident by the administrator"
+        ),
+        pytest.param("alice", "Incident", REPORT | {"by": "alice"}, "created", id="a report"),
+        pytest.param("alice", "Incident", REPORT, "created", id="a report whose name is filled in"),
+        pytest.param(
+            "alice",
+            "Incident",
+            REPORT | {"by": "bob"},
+            "spec.by must be who asks: it is bob, and you are alice",
+            id="a report under another's name",
+        ),
+        pytest.param(
+            "mallory",
+            "Incident",
+            REPORT | {"by": "mallory"},
+            "mallory lacks the right to report in namespace",
+            id="a report without the right",
+        ),
+        pytest.param(
+            "robot", "Incident", REPORT | {"by": "robot"}, "is a service account", id="a report of a service account"
+        ),
+        pytest.param(
+            "carol", "EscalationPolicy", POLICY, "created", id="a policy of somebody who may patch the target"
+        ),
+        pytest.param(
+            "dave",
+            "EscalationPolicy",
+            POLICY,
+            "spec.models[].target: dave may not patch Deployments in namespace",
+            id="a policy on a target that its author may not patch",
+        ),
+        pytest.param("dave", "EscalationPolicy", WATCHED, "created", id="a policy that only watches"),
+        pytest.param("alice", "EscalationPolicy", WATCHED, "cannot create resource", id="a policy by a responder"),
+    ],
+)
+def test_created(place: Place, who: str, kind: str, spec: dict[str, Any], says: str) -> None:
+    assert says in place.create(who, kind, spec, "--dry-run=server")
+
+
+def named(place: Place, who: str, kind: str, spec: dict[str, Any]) -> str:
+    """Create it; its name, for example ``decision.tocsin.dev/x-abcde``."""
+    said = place.create(who, kind, spec, "-o", "name")
+    assert said.startswith(f"{kind.lower()}.tocsin.dev/x-"), said
+    return said
+
+
+def test_who_is_filled_in_is_who_asked(place: Place) -> None:
+    given = {kind: named(place, "alice", kind, spec) for kind, spec in (("Decision", DECISION), ("Incident", REPORT))}
+    for one in given.values():
+        assert place.send("frank", "get", one, "-o", "jsonpath={.spec.by}") == "alice"
+
+
+def test_a_decision_cannot_be_edited(place: Place) -> None:
+    one = named(place, "alice", "Decision", DECISION)
+    said = place.send("mallory", "patch", one, "--type=merge", "-p", '{"spec":{"by":"mallory"}}')
+    assert "is immutable: create another one" in said
+
+
+ROLE = {"members": [{"name": "Alice", "user": "alice"}]}
+
+
+@pytest.mark.parametrize(
+    ("who", "kind", "plural", "spec"),
+    [
+        ("alice", "Incident", "incidents", REPORT),
+        ("dave", "EscalationPolicy", "escalationpolicies", WATCHED),
+        ("dave", "Responder", "responders", ROLE),
+    ],
+)
+def test_a_status_is_written_by_the_operator_only(
+    place: Place, who: str, kind: str, plural: str, spec: dict[str, Any]
+) -> None:
+    one = named(place, who, kind, spec)
+    condition = {"type": "Ready", "status": "True", "reason": "Forged", "lastTransitionTime": "2026-11-23T14:32:00Z"}
+    status = {"status": {"conditions": [condition]}}
+    for other in ("mallory", "admin"):
+        said = place.send(other, "patch", one, "--subresource=status", "--type=merge", "-p", json.dumps(status))
+        assert f"only the operator writes a status, and you are {other}" in said
+    where = f"/apis/tocsin.dev/v1alpha1/namespaces/{place.name}/{plural}/{one.split('/')[1]}/status"
+    written = place.release.cluster.api("PATCH", where, status, token=place.release.token())
+    assert written["status"]["conditions"] == [condition]
+
+
+@pytest.mark.parametrize(("kind", "spec"), [("Decision", DECISION), ("Incident", REPORT)])
+def test_a_record_is_deleted_by_the_right_to_records_only(place: Place, kind: str, spec: dict[str, Any]) -> None:
+    one = named(place, "alice", kind, spec)
+    refused = f"mallory lacks RBAC verb delete on {kind.lower()}s/records in namespace {place.name}"
+    assert refused in place.send("mallory", "delete", one)
+    assert refused in place.send("mallory", "delete", f"{kind.lower()}s.tocsin.dev", "--all")
+    assert "cannot delete resource" in place.send("operator", "delete", one)
+    assert "deleted" in place.send("erin", "delete", one)
+
+
+def test_a_policy_gains_a_target_by_who_may_patch_it_only(place: Place) -> None:
+    one = named(place, "dave", "EscalationPolicy", WATCHED)
+    target = json.dumps({"spec": {"models": POLICY["models"]}})
+    assert "dave may not patch Deployments" in place.send("dave", "patch", one, "--type=merge", "-p", target)
+    assert "patched" in place.send("carol", "patch", one, "--type=merge", "-p", target)
+    assert "labeled" in place.send("dave", "label", one, "team=credit"), "metadata is not spec"
+    tighter = json.dumps({"spec": {"mode": "Enforce"}})
+    assert "dave may not patch Deployments" in place.send("dave", "patch", one, "--type=merge", "-p", tighter)
+
+
+def test_a_namespace_goes_with_its_records(place: Place) -> None:
+    cluster = place.release.cluster
+    doomed = cluster.namespace("doomed")
+    for kind, spec in (("Decision", DECISION | {"by": "admin"}), ("Incident", REPORT | {"by": "admin"})):
+        body = {"apiVersion": "tocsin.dev/v1alpha1", "kind": kind, "metadata": {"name": "one"}, "spec": spec}
+        cluster.kubectl("create", "-n", doomed, "-f", "-", input=json.dumps(body))
+    cluster.kubectl("delete", "namespace", doomed, "--timeout=60s")
+    assert cluster.found(f"/api/v1/namespaces/{doomed}") is None

@@ -1,0 +1,17 @@
+"""Which cluster do commands talk to? The session's, with our kinds served."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.cluster.access import Access
+from tests.cluster.cluster import ROOT
+
+
+@pytest.fixture(scope="session")
+def served(cluster: Access) -> Access:
+    """The cluster, with our kinds served."""
+    crds = str(ROOT / "crds")
+    cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", crds)
+    cluster.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", crds)
+    return cluster

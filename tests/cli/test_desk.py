@@ -1,0 +1,351 @@
+"""Does what a person types become the right Decision on a real API server, and is every refusal a way forward?"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.builders import T0
+from tests.cluster.access import Access
+from tocsin.api.decision import Decision
+from tocsin.api.incident import IncidentStatus
+from tocsin.apiserver import ApiServer
+from tocsin.cli.acts import ACTS, Act
+from tocsin.cli.desk import PATIENCE, Desk
+from tocsin.cli.files import Mistake
+from tocsin.cli.main import main
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+GROUP = "/apis/tocsin.dev/v1alpha1"
+DIGEST = "sha256:" + "a" * 64
+ASKING = {
+    "name": "last-healthy",
+    "type": "RollBack",
+    "class": "B",
+    "state": "Asking",
+    "summary": "roll Deployment/fraud back from revision 2 to revision 1",
+    "notes": ["the images are the same"],
+    "digest": DIGEST,
+    "needs": 2,
+}
+
+
+class Meanwhile:
+    """A clock that stands at T0, and in whose pauses something happens, as it would while a person waits."""
+
+    def __init__(self, happens: Callable[[], None]) -> None:
+        self._happens = happens
+        self._elapsed = 0.0
+
+    def now(self) -> datetime:
+        return T0
+
+    def monotonic(self) -> float:
+        return self._elapsed
+
+    async def sleep(self, seconds: float) -> None:
+        self._elapsed += seconds
+        self._happens()
+
+
+def use(monkeypatch: pytest.MonkeyPatch, kubeconfig: Path) -> None:
+    """What KUBECONFIG does to a fresh process: the client reads the variable when it is imported."""
+    monkeypatch.setattr("kubernetes.aio.config.KUBE_CONFIG_DEFAULT_LOCATION", str(kubeconfig))
+    monkeypatch.setattr("kubernetes.aio.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(kubeconfig))
+
+
+class Office:
+    """One incident in one namespace, and people at their desks."""
+
+    def __init__(self, cluster: Access, namespace: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.cluster, self.namespace = cluster, namespace
+        self._monkeypatch = monkeypatch
+        self.url = f"{GROUP}/namespaces/{namespace}"
+        self.become("alice", "system:masters")
+        spec = {"origin": "Person", "policyRef": {"name": "fraud"}, "model": "fraud", "by": "bob", "reason": "slow"}
+        body = {"apiVersion": "tocsin.dev/v1alpha1", "kind": "Incident", "metadata": {"name": "fraud-1"}, "spec": spec}
+        cluster.api("POST", f"{self.url}/incidents", body)
+
+    def become(self, user: str, *groups: str) -> None:
+        use(self._monkeypatch, self.cluster.kubeconfig_for(user, groups))
+
+    def say(self, **status: Any) -> None:
+        """Write the incident's status, as the operator does."""
+        full = IncidentStatus.model_validate(status).dump()
+        self.cluster.api("PATCH", f"{self.url}/incidents/fraud-1/status", {"status": full})
+
+    def decisions(self) -> list[Decision]:
+        return [Decision.model_validate(one) for one in self.cluster.api("GET", f"{self.url}/decisions")["items"]]
+
+    def answer(self, *, counted: bool, message: str) -> None:
+        """What the operator makes of the newest Decision."""
+        record = {
+            "name": self.decisions()[-1].metadata.name,
+            "uid": self.decisions()[-1].metadata.uid,
+            "type": "Acknowledge",
+            "by": "alice",
+            "time": T0,
+            "counted": counted,
+            "message": message,
+        }
+        self.say(decisions=(record,))
+
+    def decide(
+        self,
+        word: str,
+        happens: Callable[[], None] = lambda: None,
+        *,
+        name: str = "fraud-1",
+        yes: bool = False,
+        ask: Callable[[str], bool] | None = None,
+        **given: str,
+    ) -> int:
+        async def decide() -> int:
+            api = await ApiServer.connect()
+            try:
+                return await Desk(api, self.namespace, Meanwhile(happens), ask=ask).decide(
+                    an_act(word), name, given, yes=yes
+                )
+            finally:
+                await api.close()
+
+        return asyncio.run(decide())
+
+
+def an_act(word: str) -> Act:
+    return next(act for act in ACTS if act.word == word)
+
+
+@pytest.fixture
+def office(served: Access, namespace: str, monkeypatch: pytest.MonkeyPatch) -> Office:
+    return Office(served, namespace, monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("word", "given", "spec"),
+    [
+        ("ack", {}, {}),
+        ("escalate", {"reason": "the press calls", "tier": "board"}, {"tier": "board"}),
+        ("lower", {"reason": "a test account", "severity": "SEV3"}, {"severity": "SEV3"}),
+        ("hold", {"reason": "we fix it by hand"}, {}),
+        ("resume", {}, {}),
+        ("resolve", {"reason": "rolled back"}, {}),
+    ],
+)
+def test_an_act_becomes_a_decision_under_the_persons_own_name(
+    office: Office, capsys: pytest.CaptureFixture[str], word: str, given: dict[str, str], spec: dict[str, str]
+) -> None:
+    code = office.decide(word, lambda: office.answer(counted=True, message="it counted"), **given)
+
+    (decision,) = office.decisions()
+    made = decision.spec.dump()
+    incident = office.cluster.api("GET", f"{office.url}/incidents/fraud-1")
+    assert made == {
+        "type": an_act(word).type,
+        "by": "alice",
+        "incidentRef": {"name": "fraud-1", "uid": incident["metadata"]["uid"]},
+        **({"reason": given["reason"]} if "reason" in given else {}),
+        **spec,
+    }
+    assert decision.metadata.name.startswith(f"{an_act(word).type.right}-")
+    assert (code, capsys.readouterr().out) == (0, "it counted\n")
+
+
+def test_a_decision_that_did_not_count_says_why_and_fails(office: Office, capsys: pytest.CaptureFixture[str]) -> None:
+    code = office.decide("ack", lambda: office.answer(counted=False, message="your tier was not entered yet"))
+
+    assert (code, capsys.readouterr().out) == (1, "did not count: your tier was not entered yet\n")
+
+
+def test_without_a_verdict_it_is_recorded_all_the_same(office: Office, capsys: pytest.CaptureFixture[str]) -> None:
+    code = office.decide("ack")
+
+    name = office.decisions()[0].metadata.name
+    assert (code, capsys.readouterr().out) == (
+        0,
+        f"recorded as decision/{name}; the operator has not answered within {PATIENCE:g} s: "
+        f"kubectl get incident fraud-1 -n {office.namespace} -o yaml\n",
+    )
+
+
+@pytest.mark.parametrize("name", ["fraud-1", "inc/fraud-1", "incident/fraud-1"])
+def test_an_incident_is_named_as_kubectl_prints_it(office: Office, name: str) -> None:
+    assert office.decide("ack", name=name) == 0
+    assert len(office.decisions()) == 1
+
+
+@pytest.mark.parametrize("word", ["approve", "reject"])
+def test_an_answer_is_bound_to_what_exactly_is_asked(
+    office: Office, capsys: pytest.CaptureFixture[str], word: str
+) -> None:
+    office.say(containment=(ASKING,))
+    asked: list[str] = []
+
+    office.decide(word, ask=lambda question: not asked.append(question), reason="seen")
+
+    (decision,) = office.decisions()
+    assert (decision.spec.option, decision.spec.digest) == ("last-healthy", DIGEST)
+    assert asked == [f"{word} it?"]
+    assert capsys.readouterr().out.splitlines()[:3] == [
+        "last-healthy: roll Deployment/fraud back from revision 2 to revision 1",
+        "  note: the images are the same",
+        "  approvals so far: 0 of 2",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("ask", "yes", "mistake", "decided"),
+    [
+        (None, False, "standard input is no terminal: give --yes to approve it", 0),
+        (lambda _: False, False, "nothing was decided", 0),
+        (None, True, "", 1),
+    ],
+    ids=["no terminal to ask at", "the answer is no", "the answer was given before"],
+)
+def test_nothing_is_approved_by_accident(
+    office: Office, ask: Callable[[str], bool] | None, yes: bool, mistake: str, decided: int
+) -> None:
+    office.say(containment=(ASKING,))
+
+    if mistake:
+        with pytest.raises(Mistake, match=mistake):
+            office.decide("approve", ask=ask, yes=yes)
+    else:
+        office.decide("approve", ask=ask, yes=yes)
+
+    assert len(office.decisions()) == decided
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        ({}, "no option of fraud-1 asks for approval: last-healthy is Executed"),
+        ({"option": "stop"}, "no option stop of fraud-1 asks for approval: last-healthy is Executed"),
+    ],
+    ids=["nothing asks", "the option that is meant does not ask"],
+)
+def test_an_approval_of_nothing_shows_the_next_command(office: Office, option: dict[str, str], words: str) -> None:
+    office.say(containment=({**ASKING, "state": "Executed"},))
+
+    with pytest.raises(Mistake) as refused:
+        office.decide("approve", yes=True, **option)
+
+    assert str(refused.value).splitlines() == [words, f"see: kubectl describe incident fraud-1 -n {office.namespace}"]
+
+
+def test_an_incident_that_is_not_there_shows_the_next_command(office: Office) -> None:
+    with pytest.raises(Mistake) as refused:
+        office.decide("ack", name="credit-9")
+
+    assert str(refused.value).splitlines() == [
+        f"there is no incidents/credit-9 in namespace {office.namespace}",
+        f"see: kubectl get incidents -n {office.namespace}",
+    ]
+
+
+def test_what_the_schema_refuses_is_said_in_its_words(office: Office) -> None:
+    with pytest.raises(Mistake, match="reason is required to reject, escalate, lower, hold and authorise"):
+        office.decide("hold", reason="x")
+
+
+def test_somebody_without_the_right_is_told_which_one_is_missing(
+    office: Office, capsys: pytest.CaptureFixture[str]
+) -> None:
+    office.cluster.kubectl("create", "role", "reader", "--verb=get", "--resource=incidents", "-n", office.namespace)
+    office.cluster.kubectl("create", "rolebinding", "reader", "--role=reader", "--user=mallory", "-n", office.namespace)
+    office.become("mallory")
+
+    code = main(["ack", "fraud-1", "-n", office.namespace])
+
+    said = capsys.readouterr().err.splitlines()
+    assert code == 2
+    assert 'User "mallory" cannot create resource "decisions"' in said[0]
+    assert said[1] == (
+        "see what you may do: kubectl auth can-i create decisions.tocsin.dev --subresource=acknowledge "
+        f"-n {office.namespace}"
+    )
+
+
+def test_without_a_cluster_it_says_where_it_looked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    use(monkeypatch, tmp_path / "none")
+
+    assert main(["ack", "fraud-1", "-n", "models"]) == 2
+
+    said = capsys.readouterr().err
+    assert said.startswith("no cluster to talk to: ")
+    assert said.endswith("check KUBECONFIG, then: kubectl config current-context\n")
+
+
+def an_applied_policy(office: Office, observed: int | None = 1) -> Any:
+    text = (EXAMPLES / "fraud-latency.yaml").read_text().replace("namespace: models", f"namespace: {office.namespace}")
+    office.cluster.kubectl("apply", "-f", "-", input=text)
+    options = [{"name": "last-healthy", "class": "B", "digest": DIGEST}]
+    where = f"{office.url}/escalationpolicies/fraud-latency"
+    office.cluster.api("PATCH", f"{where}/status", {"status": {"observedGeneration": observed, "options": options}})
+    return office.cluster.api("GET", where)
+
+
+def authorised(office: Office, option: str = "last-healthy", span: str = "720h") -> int:
+    arguments = ["authorise", "fraud-latency", "--option", option, "--for", span, "--reason", "rehearsed in June"]
+    return main([*arguments, "-n", office.namespace])
+
+
+def test_an_authorisation_is_bound_to_the_option_as_it_is_and_expires(
+    office: Office, capsys: pytest.CaptureFixture[str]
+) -> None:
+    policy = an_applied_policy(office)
+
+    code = authorised(office)
+
+    (decision,) = office.decisions()
+    assert decision.spec.policy_ref is not None
+    assert (decision.spec.policy_ref.name, decision.spec.policy_ref.uid) == ("fraud-latency", policy["metadata"]["uid"])
+    assert (decision.spec.option, decision.spec.digest, decision.spec.by) == ("last-healthy", DIGEST, "alice")
+    created, until = decision.metadata.creation_timestamp, decision.spec.expire_time
+    assert created is not None
+    assert until is not None
+    assert abs(until - created - timedelta(hours=720)) < timedelta(minutes=1)
+    assert code == 0
+    assert capsys.readouterr().out.startswith("authorised last-healthy of fraud-latency until ")
+
+
+@pytest.mark.parametrize(
+    ("observed", "option", "span", "mistake"),
+    [
+        (
+            None,
+            "last-healthy",
+            "1h",
+            "the operator has not looked at this version of the policy yet: try again in a moment",
+        ),
+        (1, "stop", "1h", "--option: policy fraud-latency has no option stop; it has last-healthy"),
+        (1, "last-healthy", "30d", "--for: '30d' is not a duration: write for example 30s, 15m or 1h30m"),
+    ],
+    ids=["a policy that is new", "an option that is not there", "a span in days"],
+)
+def test_an_authorisation_that_cannot_be_given(
+    office: Office, capsys: pytest.CaptureFixture[str], observed: int | None, option: str, span: str, mistake: str
+) -> None:
+    an_applied_policy(office, observed)
+
+    assert authorised(office, option, span) == 2
+    assert capsys.readouterr().err == f"{mistake}\n"
+    assert office.decisions() == []
+
+
+@pytest.mark.parametrize("name", ["fraud-latency", "credit-scoring", "chat-safety"])
+def test_the_api_server_takes_every_example(served: Access, namespace: str, name: str) -> None:
+    lines = (EXAMPLES / f"{name}.yaml").read_text().splitlines()
+    text = "\n".join(line.replace("namespace: models", f"namespace: {namespace}") for line in lines)
+    text = text.replace("namespace: patients", f"namespace: {namespace}")
+
+    said = served.kubectl("apply", "--dry-run=server", "--validate=strict", "-f", "-", input=text)
+
+    assert said.count("created (server dry run)") == 3

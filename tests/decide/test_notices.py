@@ -1,0 +1,314 @@
+"""Who is told what, in which words, with which command, and how often?"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import Any
+
+import pytest
+
+from tests.builders import MIN, T0, a_situation, an_incident, the_rules
+from tests.decide.test_containment import a_record
+from tests.decide.test_containment import the_status as in_breach
+from tests.decide.test_tiers import an_entered
+from tocsin.api.decision import Decision
+from tocsin.api.incident import EffectRecord, EffectState, IncidentStatus, OptionState
+from tocsin.api.policy import Tier
+from tocsin.decide.notices import MOST, due_notices, next_command, plan_notices
+from tocsin.decide.plan import Notify
+from tocsin.decide.situation import Situation
+
+FIRING = {"name": "latency", "state": "Firing", "sustained": True, "message": "0.9 breaches warn > 0.3"}
+
+
+def the_status(**fields: Any) -> IncidentStatus:
+    defaults = {"signals": (FIRING,), "risk": 67, "tiers": (an_entered("owners"),)}
+    return IncidentStatus.model_validate(in_breach() | defaults | fields)
+
+
+def planned(before: IncidentStatus, status: IncidentStatus, **s: Any) -> list[tuple[str, tuple[str, ...]]]:
+    """Who is told why, as the ledger has it."""
+    after = plan_notices(a_situation(**s), before, status)
+    known = {record.key for record in status.effects}
+    return [(record.key, record.causes) for record in after.effects if record.key not in known]
+
+
+def owners(number: int = 1, tier: str = "owners.owners", episode: int = 1) -> str:
+    return f"incident-uid/{episode}/notify/{tier}/{number}"
+
+
+ASKING = a_record(OptionState.ASKING)
+NEWS = (
+    pytest.param({}, {"containment": (ASKING,)}, "ApprovalNeeded", id="an option asks"),
+    pytest.param(
+        {"containment": (a_record(OptionState.EXECUTING),)},
+        {"containment": (ASKING,)},
+        "ApprovalNeeded",
+        id="an option asks again",
+    ),
+    pytest.param(
+        {"containment": (ASKING,)},
+        {"containment": (a_record(OptionState.ASKING, digest="sha256:" + "c" * 64),)},
+        "ApprovalNeeded",
+        id="what is asked has changed",
+    ),
+    pytest.param(
+        {"containment": (a_record(OptionState.EXECUTED),)},
+        {"containment": (a_record(OptionState.EXECUTED, settled_time=T0),)},
+        "Contained",
+        id="a containment holds and the workload has followed",
+    ),
+    pytest.param({}, {"containment": (a_record(OptionState.FAILED),)}, "NotContained", id="a containment failed"),
+    pytest.param({}, {"containment": (a_record(OptionState.REFUSED),)}, "NotContained", id="one was not possible"),
+    pytest.param({}, {"containment": (a_record(OptionState.EXPIRED),)}, "NotContained", id="nobody decided"),
+    pytest.param({}, {"containment": (a_record(OptionState.DID_NOT_HELP),)}, "NotContained", id="one did not help"),
+    pytest.param({}, {"containment": (a_record(OptionState.CANNOT_TELL),)}, "CannotTell", id="it cannot be told"),
+    pytest.param({}, {"containment": (a_record(OptionState.REVERTED),)}, "Reverted", id="one was reverted"),
+    pytest.param({}, {"containment": (a_record(OptionState.OBSERVED),)}, "Rehearsed", id="one was rehearsed"),
+    pytest.param({}, {"recovered_time": T0}, "Recovered", id="it recovered"),
+    pytest.param({}, {"resolved_time": T0}, "Resolved", id="it was resolved"),
+)
+
+
+@pytest.mark.parametrize(("before", "after", "cause"), NEWS)
+def test_people_who_are_in_hear_the_news(before: dict[str, Any], after: dict[str, Any], cause: str) -> None:
+    assert planned(the_status(**before), the_status(**after)) == [(owners(), (cause,))]
+
+
+SILENCE = (
+    pytest.param({}, {"severity": "SEV1"}, id="the severity alone"),
+    pytest.param({"containment": (ASKING,)}, {"containment": (ASKING,)}, id="an option that still asks"),
+    pytest.param(
+        {"containment": (ASKING,)},
+        {"containment": (a_record(OptionState.ASKING, approvals=({"by": "a", "time": T0, "decision": "d"},)),)},
+        id="one of several approvals",
+    ),
+    pytest.param({}, {"containment": (a_record(OptionState.EXECUTED),)}, id="a write that did not take effect yet"),
+    pytest.param({}, {"containment": (a_record(OptionState.NOT_NEEDED),)}, id="an option that is not needed"),
+    pytest.param({}, {"tiers": (an_entered("owners", missed=("Acknowledge",)),)}, id="a deadline with a tier after it"),
+)
+
+
+@pytest.mark.parametrize(("before", "after"), SILENCE)
+def test_people_are_not_told(before: dict[str, Any], after: dict[str, Any]) -> None:
+    assert planned(the_status(**before), the_status(**after)) == []
+
+
+def test_a_tier_that_is_entered_is_told_and_the_others_hear_nothing() -> None:
+    status = the_status(tiers=(an_entered("owners"), an_entered("compliance")))
+
+    assert planned(the_status(), status) == [(owners(1, "compliance.compliance"), ("TierEntered",))]
+
+
+def test_what_happens_at_once_is_told_at_once_in_one_notice() -> None:
+    status = the_status(containment=(ASKING,))
+
+    assert planned(the_status(tiers=()), status) == [(owners(), ("TierEntered", "ApprovalNeeded"))]
+
+
+def test_the_last_tier_hears_that_it_missed_a_deadline_because_nobody_follows() -> None:
+    before, after = an_entered("board"), an_entered("board", missed=("Acknowledge",))
+
+    assert planned(the_status(tiers=(before,)), the_status(tiers=(after,))) == [(owners(1, "board.board"), ("Missed",))]
+
+
+def test_a_role_of_two_tiers_is_told_for_each_and_within_a_tier_once() -> None:
+    tiers = tuple(
+        Tier.model_validate({"name": name, "severity": "SEV3", "responders": ["owners", "owners"]})
+        for name in ("owners", "compliance")
+    )
+    rules = the_rules().model_copy(update={"tiers": tiers})
+    status = the_status(tiers=(an_entered("owners"), an_entered("compliance")))
+
+    assert [key for key, _ in planned(the_status(tiers=()), status, rules=rules)] == [
+        owners(),
+        owners(1, "compliance.owners"),
+    ]
+
+
+def test_the_keys_of_a_role_count_up() -> None:
+    sent = EffectRecord(key=owners(), causes=("TierEntered",), state=EffectState.DONE, intended_time=T0)
+
+    assert planned(the_status(effects=(sent,)), the_status(effects=(sent,), recovered_time=T0)) == [
+        (owners(2), ("Recovered",))
+    ]
+
+
+def test_a_new_episode_pages_everybody_anew() -> None:
+    before = the_status(resolved_time=T0, recovered_time=T0, containment=(a_record(OptionState.ASKING),))
+    status = the_status(episode=2, containment=(a_record(OptionState.ASKING),))
+
+    assert planned(before, status) == [(owners(episode=2), ("TierEntered", "ApprovalNeeded"))]
+
+
+def a_ledger(size: int) -> tuple[EffectRecord, ...]:
+    key = "incident-uid/1/notify/compliance.compliance/{}"
+    return tuple(EffectRecord(key=key.format(one), state=EffectState.DONE, intended_time=T0) for one in range(size))
+
+
+def test_a_full_ledger_stops_the_news_and_says_so_once_but_never_stops_escalation() -> None:
+    effects = a_ledger(MOST)
+    before = the_status(effects=effects)
+    once = plan_notices(a_situation(), before, the_status(effects=effects, recovered_time=T0))
+    again = plan_notices(a_situation(), once, once.model_copy(update={"resolved_time": T0}))
+    entered = plan_notices(a_situation(), the_status(effects=effects, tiers=()), the_status(effects=effects))
+
+    line = "no more notices in this episode: the ledger is full, read the incident itself"
+    assert [entry.what for entry in once.timeline] == [line]
+    assert again.timeline == once.timeline
+    assert (len(once.effects), len(entered.effects)) == (MOST, MOST + 1)
+
+
+def a_due(status: IncidentStatus, **s: Any) -> tuple[Notify, ...]:
+    return due_notices(the_situation(status, **s), status)
+
+
+def the_situation(status: IncidentStatus, **s: Any) -> Situation:
+    return a_situation(an_incident().model_copy(update={"status": status}), **s)
+
+
+def an_intent(state: EffectState = EffectState.INTENDED, causes: tuple[str, ...] = ("TierEntered",)) -> EffectRecord:
+    return EffectRecord(key=owners(), causes=causes, state=state, intended_time=T0)
+
+
+@pytest.mark.parametrize(
+    ("state", "under_way", "due"),
+    [
+        (EffectState.INTENDED, False, True),
+        (EffectState.UNDELIVERED, False, True),
+        (EffectState.INTENDED, True, False),
+        (EffectState.DONE, False, False),
+        (EffectState.FAILED, False, False),
+    ],
+)
+def test_a_notice_is_due_until_it_was_accepted_or_refused(state: EffectState, under_way: bool, due: bool) -> None:
+    status = the_status(effects=(an_intent(state),))
+
+    notices = a_due(status, under_way=frozenset({owners()}) if under_way else frozenset())
+
+    assert [notice.key for notice in notices] == ([owners()] if due else [])
+
+
+def test_a_containment_in_the_ledger_is_no_notice() -> None:
+    key = "incident-uid/1/contain/last-healthy/1"
+    effect = EffectRecord(key=key, state=EffectState.INTENDED, intended_time=T0)
+
+    assert a_due(the_status(effects=(effect,))) == ()
+
+
+def test_a_notice_reads_well() -> None:
+    status = the_status(effects=(an_intent(),), containment=(a_record(OptionState.ASKING, message="0 of 1 approvals"),))
+
+    (due,) = a_due(status, now=T0 + 5 * MIN)
+
+    assert due.intended_at == T0
+    assert due.notice.subject == "SEV3 fraud: latency — you are asked to act"
+    assert due.notice.text.splitlines() == [
+        "Model fraud in namespace models: SEV3, risk 67 of 100.",
+        "- latency: 0.9 breaches warn > 0.3",
+        "Since 2026-11-23T09:00:00Z (episode 1).",
+        f"Containment last-healthy: Asking — {ASKING.summary}",
+        "  0 of 1 approvals",
+        "  Note: a rollback restores the pod template, not ConfigMaps, Secrets or files that the model loads",
+        "You are told as tier owners: because.",
+        "Acknowledge by 2026-11-23T09:15:00Z (in 10m).",
+        "Contain by 2026-11-23T10:00:00Z (in 55m).",
+        "With the plugin: kubectl tocsin ack fraud-1 -n models",
+        "The whole story: kubectl describe incident fraud-1 -n models",
+    ]
+    assert (due.notice.cause, due.notice.responder, due.notice.severity) == ("TierEntered", "owners", "SEV3")
+    assert (due.notice.dedup, due.notice.resolves) == ("incident-uid/owners.owners", False)
+
+
+def test_a_notice_says_what_is_true_when_it_is_sent() -> None:
+    status = the_status(effects=(an_intent(),), resolved_time=T0, phase="Resolved")
+
+    (due,) = a_due(status, now=T0 + 20 * MIN)
+
+    assert (due.notice.subject, due.notice.resolves, due.notice.command) == ("SEV3 fraud: resolved", True, "")
+
+
+def test_a_deadline_that_has_passed_is_said_to_be_missed() -> None:
+    (due,) = a_due(the_status(effects=(an_intent(),)), now=T0 + 20 * MIN)
+
+    assert "Acknowledge by 2026-11-23T09:15:00Z (missed)." in due.notice.text
+
+
+@pytest.mark.parametrize(
+    ("causes", "headline"),
+    [
+        (("ApprovalNeeded",), "your approval is needed"),
+        (("Contained",), "contained"),
+        (("NotContained",), "a containment was not possible or did not help"),
+        (("CannotTell",), "it cannot be told whether the containment helped"),
+        (("Reverted",), "the containment was reverted"),
+        (("Rehearsed",), "what containment would have done"),
+        (("Contained", "Recovered"), "recovered"),
+        (("Missed",), "a deadline was missed, and there is no further tier"),
+        (("Resolved",), "resolved"),
+    ],
+)
+def test_the_subject_says_the_last_news(causes: tuple[str, ...], headline: str) -> None:
+    (due,) = a_due(the_status(effects=(an_intent(causes=causes),)))
+
+    assert due.notice.subject == f"SEV3 fraud: {headline}"
+
+
+def test_a_tier_that_is_entered_after_the_recovery_is_not_told_of_a_report() -> None:
+    well = FIRING | {"state": "Recovered", "sustained": False}
+
+    (due,) = a_due(the_status(effects=(an_intent(),), signals=(well,), recovered_time=T0))
+
+    assert due.notice.subject == "SEV3 fraud: recovered, but nobody has answered — you are asked to act"
+
+
+def test_what_a_person_reported_is_in_the_text() -> None:
+    status = the_status(effects=(an_intent(),), signals=(), cause="Report")
+    incident = an_incident(by="alice").model_copy(update={"status": status})
+
+    (due,) = due_notices(a_situation(incident), status)
+
+    assert "Reported: customers complain" in due.notice.text
+    assert due.notice.subject == "SEV3 fraud: reported by a person — you are asked to act"
+
+
+COMMANDS = (
+    pytest.param({}, "Acknowledge", {}, id="first acknowledge"),
+    pytest.param(
+        {"tiers": (an_entered("owners", acknowledged_time=T0),), "containment": (ASKING,)},
+        "Approve",
+        {"option": "last-healthy", "digest": ASKING.digest},
+        id="then approve what asks, bound to what is asked",
+    ),
+    pytest.param(
+        {"tiers": (an_entered("owners", acknowledged_time=T0),), "recovered_time": T0},
+        "Resolve",
+        {},
+        id="in the end resolve",
+    ),
+)
+
+
+@pytest.mark.parametrize(("fields", "kind", "more"), COMMANDS)
+def test_the_command_creates_a_valid_decision(fields: dict[str, Any], kind: str, more: dict[str, Any]) -> None:
+    status = the_status(**fields)
+
+    command = next_command(the_situation(status), status, "owners")
+
+    whoami = 'kubectl() { test "$1" = auth && echo alice || cat; }'
+    pasted = subprocess.run(["sh", "-c", f"{whoami}; {command}"], capture_output=True, text=True, check=True)
+    parsed = json.loads(pasted.stdout)
+    decision = Decision.model_validate(parsed)
+    assert decision.spec.by == "alice"
+    assert (decision.metadata.namespace, decision.spec.type) == ("models", kind)
+    assert decision.spec.incident_ref is not None
+    assert (decision.spec.incident_ref.name, decision.spec.incident_ref.uid) == ("fraud-1", "incident-uid")
+    assert {name: parsed["spec"][name] for name in more} == more
+    assert parsed["metadata"]["generateName"] == f"{kind.lower()}-"
+
+
+def test_when_nothing_is_asked_the_command_shows_the_incident() -> None:
+    status = the_status(tiers=(an_entered("owners", acknowledged_time=T0),))
+
+    assert next_command(the_situation(status), status, "owners") == "kubectl describe incident fraud-1 -n models"

@@ -1,0 +1,296 @@
+"""Whatever happens: does planning come to rest, do tiers only go up, and does the record stay small?"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from tests.builders import (
+    HOUR,
+    MIN,
+    ROSTER,
+    T0,
+    a_decision,
+    a_policy,
+    a_reading,
+    a_revision,
+    a_target,
+    an_incident,
+    rolled_back,
+    the_rules,
+)
+from tocsin.api.decision import Decision
+from tocsin.api.incident import Incident, IncidentStatus
+from tocsin.decide.defaults import SignalRule
+from tocsin.decide.incident import plan
+from tocsin.decide.people import HEARD
+from tocsin.decide.plan import Plan
+from tocsin.decide.signals import advance
+from tocsin.decide.situation import Budget, Failed, Memory, NoTarget, Outcome, Situation, Trust
+from tocsin.decide.story import LINES
+
+CRD = Path(__file__).parents[2] / "crds" / "incidents.yaml"
+POLICY = a_policy(
+    risk={"regulatory": 2, "reputation": 2},
+    signals=[
+        {"name": "latency", "kind": "Latency", "query": "p99", "warn": "> 0.3", "critical": "> 0.6", "for": "2m",
+         "recoverAfter": "3m", "noData": {"after": "4m", "then": "Alert"}},
+        {"name": "errors", "kind": "Errors", "query": "ratio", "warn": "> 0.3", "for": "1m", "recoverAfter": "2m",
+         "floor": "SEV2", "noData": {"then": "Hold"}},
+    ],
+    containment=[
+        {"name": "last-healthy", "type": "RollBack", "approval": {"failSafeAfter": "3m", "expireAfter": "20m"},
+         "verifyWithin": "5m"},
+        {"name": "fewer", "type": "Scale", "scale": {"replicas": 1}, "approval": {"required": 0}, "verifyWithin": "2m"},
+        {"name": "stop", "type": "Scale", "scale": {"replicas": 0}, "approval": {"required": 1}},
+    ],
+)  # fmt: skip
+RULES = the_rules(POLICY)
+SIGNALS = tuple(SignalRule.of(signal) for signal in RULES.signals)
+TARGETS = (
+    a_target(),
+    rolled_back("incident-uid/1/contain/last-healthy/1"),
+    a_target(replicas=1, running_replicas=1, updated_replicas=1, scaled_by_us=True),
+    a_target(replicas=0, running_replicas=0, updated_replicas=0, scaled_by_us=True),
+    a_target(current_hash="hash-3", revisions=(a_revision(1), a_revision(2), a_revision(3))),
+    a_target(current_hash=""),
+    NoTarget("NotFound", "Deployment/fraud does not exist"),
+    NoTarget("Unreadable", "the API server did not answer"),
+)
+PEOPLE = ("alice", "carol", "erin", "mallory")
+KINDS = ("Acknowledge", "Approve", "Reject", "Escalate", "Lower", "Hold", "Resume", "Resolve", "Authorise")
+
+
+@dataclass(frozen=True)
+class Happening:
+    """One thing that happens, and how much later."""
+
+    after: timedelta
+    values: tuple[Any, Any] | None = None
+    target: int | None = None
+    act: tuple[str, str, str, str] | None = None
+    outcome: str | None = None
+    hold: bool | None = None
+    trust: Trust | None = None
+    forget: bool = False
+
+
+VALUES = st.sampled_from([0.2, 0.5, 0.9, "Infinity", None, Failed("down")])
+HAPPENINGS = st.builds(
+    Happening,
+    after=st.sampled_from([timedelta(), MIN, MIN, MIN, 16 * MIN, 2 * HOUR]),
+    values=st.none() | st.tuples(VALUES, VALUES),
+    target=st.none() | st.integers(0, len(TARGETS) - 1),
+    act=st.none()
+    | st.tuples(
+        st.sampled_from(KINDS),
+        st.sampled_from(PEOPLE),
+        st.sampled_from(["last-healthy", "fewer", "stop"]),
+        st.sampled_from(["SEV3", "SEV4"]),
+    ),
+    outcome=st.none() | st.sampled_from(["Done", "Rehearsed", "Refused", "Conflict", "Unknown", "Undelivered"]),
+    hold=st.none() | st.booleans(),
+    trust=st.none() | st.sampled_from(Trust),
+    forget=st.booleans(),
+)
+
+
+@dataclass
+class World:
+    """What is known from one happening to the next."""
+
+    now: datetime = T0
+    incident: Incident = field(default_factory=lambda: an_incident(RULES))
+    memories: dict[str, Memory] = field(default_factory=dict)
+    decisions: list[Decision] = field(default_factory=list)
+    target: Any = TARGETS[0]
+    hold: str = ""
+    trust: Trust = Trust.TRUSTED
+    open_keys: tuple[str, ...] = ()
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+
+    def live(self, one: Happening) -> None:
+        self.now += one.after
+        if one.forget:
+            self.memories.clear()
+        for rule, value in zip(SIGNALS, one.values or (), strict=False):
+            self.memories[rule.name] = advance(self.memories.get(rule.name), rule, self.now, a_reading(value))
+        if one.target is not None:
+            self.target = TARGETS[one.target]
+        if one.hold is not None:
+            self.hold = "freeze" if one.hold else ""
+        self.trust = one.trust or self.trust
+        if one.act:
+            self.decisions.append(self.decision(*one.act))
+        self.outcomes = {key: Outcome(key, one.outcome, self.now, "words") for key in self.open_keys if one.outcome}  # type: ignore[arg-type] # drawn from the very literals
+
+    def decision(self, kind: str, by: str, option: str, severity: str) -> Decision:
+        record = next((one for one in self.incident.status.containment if one.name == option), None)
+        fields: dict[str, Any] = {"reason": "because"}
+        if kind in ("Approve", "Reject"):
+            fields |= {"option": option, "digest": record and record.digest}
+        if kind == "Lower":
+            fields |= {"severity": severity}
+        if kind == "Authorise":
+            fields |= {"option": option, "digest": RULES.digests[option], "expireTime": self.now + HOUR}
+        return a_decision(kind, by, self.now, uid=f"decision-{len(self.decisions)}", **fields)
+
+    def situation(self) -> Situation:
+        return Situation(
+            now=self.now,
+            incident=self.incident,
+            rules=RULES,
+            mode=RULES.mode,
+            signals=dict(self.memories),
+            decisions=tuple(self.decisions),
+            trust=self.trust,
+            roster=ROSTER,
+            target=self.target,
+            outcomes=self.outcomes,
+            namespace_hold=self.hold,
+            budget=Budget.RESERVED,
+        )
+
+    def write(self, found: Plan) -> None:
+        self.incident = self.incident.model_copy(update={"status": found.status})
+        self.open_keys = tuple(effect.key for effect in found.effects)
+        self.outcomes = {}
+
+
+def lives(happenings: list[Happening]) -> Iterator[tuple[IncidentStatus, World, Plan]]:
+    """Each step of a life: the status before, the world it was decided in, and the plan."""
+    world = World()
+    for one in happenings:
+        world.live(one)
+        before = world.incident.status
+        found = plan(world.situation())
+        yield before, world, found
+        world.write(found)
+
+
+LIFE = st.lists(HAPPENINGS, min_size=1, max_size=25)
+MANY = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+@MANY
+@given(happenings=LIFE)
+def test_planning_comes_to_rest_and_then_plans_nothing_new(happenings: list[Happening]) -> None:
+    for _, world, found in lives(happenings):
+        written = world.incident.model_copy(update={"status": found.status})
+        for _ in range(12):
+            again = plan(
+                replace(
+                    world.situation(),
+                    incident=written,
+                    outcomes={},
+                    under_way=frozenset(effect.key for effect in written.status.effects),
+                )
+            )
+            if again.status == written.status:
+                break
+            written = written.model_copy(update={"status": again.status})
+        assert again.status is written.status
+        assert again.effects == ()
+        assert again.events == ()
+
+
+@MANY
+@given(happenings=LIFE)
+def test_tiers_are_never_left_and_severity_falls_by_a_lowering_only(happenings: list[Happening]) -> None:
+    for before, _, found in lives(happenings):
+        after = found.status
+        if after.episode == before.episode:
+            kept = [(tier.name, tier.entered_time) for tier in after.tiers]
+            assert all((tier.name, tier.entered_time) in kept for tier in before.tiers)
+            assert all(
+                set(tier.missed) <= set(next(one.missed for one in after.tiers if one.name == tier.name))
+                for tier in before.tiers
+            )
+        lowered = any(
+            record.counted and record.type == "Lower" and record not in before.decisions for record in after.decisions
+        )
+        if before.severity and after.severity and not lowered:
+            assert after.severity.at_least(before.severity)
+
+
+@MANY
+@given(happenings=LIFE)
+def test_every_effect_stands_in_the_ledger_of_the_status_that_precedes_it(happenings: list[Happening]) -> None:
+    for _, world, found in lives(happenings):
+        keys = [record.key for record in found.status.effects]
+        prefix = f"incident-uid/{found.status.episode}/"
+        assert all(effect.key in keys and effect.key.startswith(prefix) for effect in found.effects)
+        assert len(set(keys)) == len(keys) <= 200
+        assert found.look_again_at is None or found.look_again_at > world.now
+
+
+@MANY
+@given(happenings=LIFE)
+def test_nothing_runs_on_a_hold_nor_without_a_breach(happenings: list[Happening]) -> None:
+    for before, world, found in lives(happenings):
+        started = [effect for effect in found.effects if "/contain/" in effect.key]
+        if started and not any(record.key == started[0].key for record in before.effects):
+            assert not world.hold
+            assert found.status.held is None
+            assert any(signal.sustained for signal in found.status.signals)
+
+
+@cache
+def the_validator() -> Draft202012Validator:
+    """What the API server holds a status to."""
+    crd = yaml.safe_load(CRD.read_text())
+    schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    return Draft202012Validator(_closed(schema["properties"]["status"]))
+
+
+def _closed(schema: Any) -> Any:
+    """The schema with unknown fields forbidden, as the API server would prune them."""
+    if isinstance(schema, list):
+        return [_closed(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    closed = {name: _closed(one) for name, one in schema.items()}
+    if isinstance(schema.get("properties"), dict) and schema.get("type") == "object":
+        closed.setdefault("additionalProperties", False)
+    return closed
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(happenings=LIFE)
+def test_what_is_written_is_what_the_api_server_takes(happenings: list[Happening]) -> None:
+    for _, _, found in lives(happenings):
+        status = json.loads(json.dumps(found.status.dump()))
+        the_validator().validate(status)
+        assert IncidentStatus.model_validate(status) == found.status
+
+
+def test_the_longest_life_fits_into_64_kib() -> None:
+    """Hours in which something always happens, with people who write a lot."""
+    world = World()
+    for number in range(200):
+        bad, episode = number % 40 < 30, number // 40
+        world.live(
+            Happening(MIN, values=(0.9, 0.9) if bad else (0.2, 0.2), target=(0, 1, 2, 4)[number % 4],
+                      outcome=("Done", "Conflict", "Undelivered")[number % 3])
+        )  # fmt: skip
+        kind = ("Hold", "Resume", "Acknowledge", "Escalate", "Approve", "Reject", "Lower")[number % 7]
+        decision = world.decision(kind, PEOPLE[episode % 3], ("last-healthy", "fewer", "stop")[number % 3], "SEV4")
+        reason = decision.spec.model_copy(update={"reason": "because of this and that, " * 39})
+        world.decisions.append(decision.model_copy(update={"spec": reason}))
+        world.write(plan(world.situation()))
+
+    status = world.incident.status
+    size = len(json.dumps(status.dump(), ensure_ascii=False).encode())
+    assert status.episode > 2
+    assert (len(status.decisions), len(status.timeline)) == (HEARD, LINES)
+    assert size <= 64 * 1024, {name: len(json.dumps(part)) for name, part in status.dump().items()}

@@ -1,0 +1,370 @@
+"""Containment does what the policy says, as far as people allow it, and says how it went."""
+
+from __future__ import annotations
+
+import urllib.parse
+import urllib.request
+from concurrent.futures import Future
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from tests.cluster.access import Access
+from tests.e2e.rows import (
+    MILD,
+    PATIENT_LEASE,
+    QUIET_TIERS,
+    SEVERE,
+    Rows,
+    Scene,
+    constant,
+    fact,
+    roll_back,
+    scale,
+    signal,
+)
+from tests.e2e.stage import ACCURACY, BAD, GOOD
+from tests.observe.faulty import FaultyServer, Reply, Request
+
+row = Rows()
+
+
+class Detour:
+    """The way to Prometheus on which one row's policy asks, and which that row closes."""
+
+    url = ""
+    closed = False
+
+    @classmethod
+    def answer(cls, request: Request) -> Reply:
+        if cls.closed:
+            return Reply(b"", 502)
+        form = urllib.parse.urlencode(request.form).encode()
+        with urllib.request.urlopen(cls.url + request.path, form, timeout=20) as answer:
+            return Reply(answer.read())
+
+
+def settings(stack: ExitStack, cluster: Access) -> dict[str, Any]:
+    """One containment a namespace without asking, and a way to Prometheus that can be closed."""
+    server = stack.enter_context(FaultyServer())
+    Detour.url, server.answer = cluster.prometheus_service_url, Detour.answer
+    servers = {"default": {"url": Detour.url}, "detour": {"url": server.url}}
+    return {"prometheus": servers, "budget": {"containments": 1}, "leaseDuration": PATIENT_LEASE}
+
+
+def by_people(required: int = 1, **more: Any) -> dict[str, Any]:
+    """An approval that is asked for."""
+    return {"approval": {"required": required, **more}}
+
+
+def replicas(scene: Scene, name: str = "credit") -> int:
+    return int(scene.deployment(name)["spec"]["replicas"])
+
+
+def two_versions(scene: Scene) -> None:
+    scene.runs("v1", replicas=2)
+    scene.roll("v2")
+
+
+# --- modes
+
+
+@row
+def an_observing_policy_only_rehearses_and_acts_when_it_is_set_to_enforce_in_mid_incident(scene: Scene) -> None:
+    two_versions(scene)
+    scene.guard(MILD, mode="Observe", containment=[roll_back()])
+    record = scene.option("previous", "Observed")
+    assert record["message"].startswith("the API server would accept it: roll Deployment/credit back from revision 2")
+    assert fact(scene.incident(), "Contained")[:2] == ("False", "Observed")
+    page = scene.wait(lambda: [one for one in scene.pages("owners") if "would accept it" in one["text"]], "the page")
+    assert "Rehearsed" in page[0]["cause"]
+    assert (scene.version(), scene.revision()) == ("v2", 2)
+    scene.change("escalationpolicies/credit", {"spec": {"mode": "Enforce"}})
+    scene.until("Contained")
+    assert (scene.version(), scene.revision()) == ("v1", 3)
+
+
+@row
+def a_policy_set_to_observe_in_mid_incident_touches_nothing_even_when_approved(scene: Scene) -> None:
+    scene.runs(replicas=2)
+    scene.guard(MILD, containment=[scale(1, **by_people())])
+    digest = scene.asks("stop")
+    scene.change("escalationpolicies/credit", {"spec": {"mode": "Observe"}})
+    assert scene.told("ben", "Approve", option="stop", digest=digest)[0]
+    scene.option("stop", "Observed")
+    assert replicas(scene) == 2
+
+
+# --- approvals
+
+
+@row
+def stopping_the_model_takes_one_person_at_sev3_whatever_the_policy_says(scene: Scene) -> None:
+    scene.runs()
+    scene.guard(MILD, containment=[scale(0)])
+    digest = scene.asks("stop")
+    assert scene.status()["severity"] == "SEV3"
+    assert scene.told("ben", "Approve", option="stop", digest=digest) == (True, "approved stop (1 of 1)")
+    scene.until("Contained")
+    assert replicas(scene) == 0
+
+
+@row
+def stopping_the_model_takes_two_people_at_sev2_and_one_person_twice_is_one(scene: Scene) -> None:
+    scene.runs()
+    scene.guard(SEVERE, containment=[scale(0)])
+    digest = scene.asks("stop")
+    assert scene.status()["severity"] == "SEV2"
+    assert scene.told("ben", "Approve", option="stop", digest=digest) == (True, "approved stop (1 of 2)")
+    again = scene.told("ben", "Approve", option="stop", digest=digest)
+    assert again == (False, "ben has approved already: another person is needed")
+    assert replicas(scene) == 1
+    assert scene.told("ada", "Approve", option="stop", digest=digest) == (True, "approved stop (2 of 2)")
+    scene.until("Contained")
+    assert replicas(scene) == 0
+    assert scene.option("stop", "Executed", "Helped")["under"] == "approved by ben, ada"
+
+
+@row
+def approvals_are_void_when_the_user_has_rolled_forward_in_between(scene: Scene) -> None:
+    two_versions(scene)
+    scene.guard(MILD, containment=[roll_back(**by_people(2))])
+    digest = scene.asks("previous")
+    assert scene.told("ben", "Approve", option="previous", digest=digest)[0]
+    scene.roll("v3")
+    record = scene.wait(lambda: new_question(scene, digest), "the question anew")
+    assert record["approvals"] == []
+    told = [line["what"] for line in scene.status()["timeline"]]
+    assert any("what would be done has changed, approvals are void" in line for line in told)
+    late = scene.told("ada", "Approve", option="previous", digest=digest)
+    assert late == (False, f"what would be done has changed: look again, and use the digest {record['digest']}")
+    for user in ("ben", "ada"):
+        assert scene.told(user, "Approve", option="previous", digest=record["digest"])[0]
+    scene.until("Contained")
+    assert scene.version() == "v2"
+
+
+def new_question(scene: Scene, digest: str) -> Any:
+    record = scene.status()["containment"][0]
+    return {"approvals": [], **record} if record["digest"] != digest else None
+
+
+@row
+def a_rejection_is_final_and_the_next_option_asks_although_it_need_not(scene: Scene) -> None:
+    two_versions(scene)
+    scene.guard(MILD, containment=[roll_back(**by_people()), scale(1)])
+    digest = scene.asks("previous")
+    assert scene.told("ada", "Reject", option="previous", digest=digest, reason="v1 leaks memory") == (
+        True,
+        "rejected previous, for good",
+    )
+    late = scene.told("ben", "Approve", option="previous", digest=digest)
+    assert late == (False, "option previous does not ask for approval: it is Rejected")
+    assert scene.told("ben", "Approve", option="stop", digest=scene.asks("stop")) == (True, "approved stop (1 of 1)")
+    scene.until("Contained")
+    assert (scene.version(), replicas(scene)) == ("v2", 1)
+
+
+@row
+def a_question_that_nobody_answers_expires_and_the_next_option_runs(scene: Scene) -> None:
+    two_versions(scene)
+    scene.guard(MILD, containment=[roll_back(**by_people(expireAfter="2s")), scale(1)])
+    assert scene.option("previous", "Expired")["message"] == "nobody decided: 0 of 1 approvals"
+    scene.until("Contained")
+    assert (scene.version(), replicas(scene)) == ("v2", 1)
+
+
+@row
+def under_a_standing_authorisation_an_option_runs_by_itself_and_never_counts_as_approved(scene: Scene) -> None:
+    scene.runs(replicas=2)
+    scene.guard(MILD, containment=[scale(1, **by_people(failSafeAfter="1s"))])
+    scene.asks("stop")
+    said = "0 of 1 approvals; it will not run by itself: no standing authorisation holds for this option"
+    scene.wait(lambda: scene.option("stop", "Asking")["message"] == said, "the reason to wait")
+    name = scene.authorise("ben", "stop")
+    scene.until("Contained")
+    record = scene.option("stop", "Executed", "Helped")
+    assert (record["under"], record.get("approvals", [])) == (f"authorisation {name} by ben", [])
+    (option,) = scene.fetch("escalationpolicies", "credit")["status"]["options"]
+    assert option["authorisedBy"] == "ben"
+
+
+@row
+def an_authorisation_that_expired_or_is_of_something_else_does_not_hold(scene: Scene) -> None:
+    scene.runs(replicas=2)
+    scene.guard(MILD, containment=[scale(1, **by_people(failSafeAfter="1s"))])
+    scene.asks("stop")
+    scene.authorise("ben", "stop", expireTime="2020-01-01T00:00:00Z")
+    scene.authorise("ben", "stop", digest="sha256:" + "0" * 64)
+    scene.authorise("ben", "stop", policyRef={"name": "credit", "uid": "an-earlier-policy-of-that-name"})
+    scene.wait(lambda: scene.status()["containment"][0].get("failSafeTime"), "the time of the fail-safe")
+    assert scene.told("ada", "Acknowledge")[0], "all of them were weighed by then"
+    assert scene.told("ada", "Hold", reason="to have it weighed once more")[0]
+    assert scene.told("ada", "Resume")[0]
+    assert scene.option("stop", "Asking")
+    assert replicas(scene) == 2
+    (option,) = scene.fetch("escalationpolicies", "credit")["status"]["options"]
+    assert "authorisedBy" not in option
+
+
+# --- brakes
+
+
+@row
+def on_hold_an_approved_option_waits_until_somebody_resumes(scene: Scene) -> None:
+    scene.runs(replicas=2)
+    scene.guard(MILD, containment=[scale(1, **by_people())])
+    digest = scene.asks("stop")
+    assert scene.told("ada", "Hold", reason="the auditors look") == (True, "automation is on hold")
+    assert scene.told("ben", "Approve", option="stop", digest=digest)[0]
+    held = scene.until("Contained", "False", reason="Held")
+    assert fact(held, "Contained")[2] == "stop: on hold by ada: the auditors look"
+    assert replicas(scene) == 2
+    assert scene.told("eve", "Resume") == (True, "automation goes on")
+    scene.until("Contained")
+    assert replicas(scene) == 1
+
+
+@row
+def the_label_on_the_namespace_holds_everything_until_it_is_gone(scene: Scene) -> None:
+    where = f"/api/v1/namespaces/{scene.namespace}"
+    scene.cluster.api("PATCH", where, {"metadata": {"labels": {"tocsin.dev/hold": "migration"}}})
+    scene.runs(replicas=2)
+    scene.guard(MILD, containment=[scale(1)])
+    held = scene.until("Contained", "False", reason="Held")
+    assert fact(held, "Contained")[2] == "the namespace is on hold: migration"
+    assert scene.told("ada", "Acknowledge")[0]
+    assert replicas(scene) == 2
+    scene.cluster.api("PATCH", where, {"metadata": {"labels": {"tocsin.dev/hold": None}}})
+    scene.until("Contained")
+    assert replicas(scene) == 1
+
+
+@row
+def past_the_budget_of_the_namespace_the_next_model_asks_people(scene: Scene) -> None:
+    names = ("credit", "debit")
+    for name in names:
+        scene.runs(name=name, replicas=2)
+    target = {"apiVersion": "apps/v1", "kind": "Deployment"}
+    models = [{"name": name, "target": target | {"name": name}} for name in names]
+    scene.guard(f"{MILD} or {constant(0.85, 'debit')}", models=models, containment=[scale(1)])
+
+    def settled() -> Any:
+        found = {one["spec"]["model"]: first_option(one) for one in scene.incidents()}
+        states = sorted(record.get("state", "") for record in found.values())
+        return found if states == ["Asking", "Executed"] else None
+
+    found = scene.wait(settled, "one contained and one that asks")
+    (asking,) = [name for name, record in found.items() if record["state"] == "Asking"]
+    assert found[asking]["needs"] == 1
+    assert "many models of this namespace were contained lately: a person must look first" in found[asking]["notes"]
+    assert sorted(replicas(scene, name) for name in names) == [1, 2]
+    assert replicas(scene, asking) == 2
+
+
+def first_option(incident: Any) -> Any:
+    return (incident.get("status", {}).get("containment") or [{}])[0]
+
+
+# --- what happens to it afterwards
+
+
+@row
+def an_autoscaler_is_pinned_before_the_model_is_scaled(scene: Scene) -> None:
+    scene.runs(replicas=3)
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "credit"}
+    metric = {
+        "type": "Resource",
+        "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 50}},
+    }
+    spec = {"scaleTargetRef": target, "minReplicas": 2, "maxReplicas": 5, "metrics": [metric]}
+    scene.post("/apis/autoscaling/v2", "horizontalpodautoscalers", {"metadata": {"name": "credit"}, "spec": spec})
+    scene.guard(MILD, containment=[scale(1)])
+    scene.until("Contained")
+    where = f"/apis/autoscaling/v2/namespaces/{scene.namespace}/horizontalpodautoscalers/credit"
+    pinned = scene.cluster.api("GET", where)["spec"]
+    assert (pinned["minReplicas"], pinned["maxReplicas"], replicas(scene)) == (1, 1, 1)
+    record = scene.option("stop", "Executed", "Helped")
+    assert "after pinning HorizontalPodAutoscaler/credit" in record["summary"]
+    assert "HorizontalPodAutoscaler/credit stays pinned until somebody restores it" in record["notes"]
+
+
+@row
+def what_a_person_reverts_is_told_and_the_next_option_asks(scene: Scene) -> None:
+    scene.runs(replicas=2)
+    scene.guard(MILD, containment=[scale(1), scale(0, "off")])
+    scene.until("Contained")
+    scene.change("deployments/credit", {"spec": {"replicas": 2}})
+    message = scene.option("stop", "Reverted")["message"]
+    assert message == "somebody or something changed the target: it is at 2, not at 1"
+    assert scene.option("off", "Asking")["needs"] >= 1
+    scene.until("Contained", "False")
+    scene.wait(lambda: [one for one in scene.pages("owners") if "Reverted" in one["cause"]], "the notice")
+    assert replicas(scene) == 2
+
+
+@row
+def what_did_not_help_is_followed_by_the_next_option_and_a_contained_revision_is_never_chosen_again(
+    scene: Scene,
+) -> None:
+    two_versions(scene)
+    options = [roll_back(verifyWithin="2s"), roll_back("again"), scale(1)]
+    scene.guard(MILD, containment=options)
+    assert scene.option("previous", "DidNotHelp")["message"].startswith("it did not help: accuracy: 0.85")
+    assert scene.version() == "v1"
+    refused = scene.option("again", "Refused")["message"]
+    assert refused.startswith("NoEarlierRevision: ")
+    assert "besides the present one 1 are kept, 1 of them contained by an incident" in refused
+    digest = scene.asks("stop")
+    assert scene.status()["severity"] == "SEV2", "a containment that did not help makes it worse"
+    assert scene.told("ben", "Approve", option="stop", digest=digest)[0]
+    scene.until("Contained")
+    assert (scene.version(), replicas(scene)) == ("v1", 1)
+
+
+@row
+def without_prometheus_it_cannot_be_told_whether_it_helped_and_nothing_worse_is_begun(scene: Scene) -> None:
+    scene.runs(replicas=2)
+    options = [scale(1, **by_people(), verifyWithin="3s"), scale(0, "off")]
+    scene.guard(MILD, prometheus="detour", containment=options)
+    digest = scene.asks("stop")
+    Detour.closed = True
+    assert scene.told("ben", "Approve", option="stop", digest=digest)[0]
+    record = scene.option("stop", "CannotTell")
+    assert record["message"].startswith("it cannot be told yet, a person must look: accuracy: ")
+    scene.until("Contained", reason="CannotTell")
+    scene.wait(lambda: [one for one in scene.pages("owners") if "CannotTell" in one["cause"]], "the notice")
+    assert [one["name"] for one in scene.status()["containment"]] == ["stop"]
+    assert replicas(scene) == 1
+
+
+@row
+def a_breach_soon_after_it_was_resolved_is_the_next_episode_of_the_same_incident(scene: Scene) -> None:
+    scene.serve("v1", GOOD)
+    scene.guard(ACCURACY, signals=[signal(ACCURACY, recoverAfter="1s")], containment=[], reopenWindow="10m")
+    scene.says("Measured", "HasData")
+    scene.quality(accuracy=0.85)
+    first = scene.until("Firing")["metadata"]["uid"]
+    scene.wait(lambda: scene.pages("owners"), "the first page")
+    assert scene.told("ada", "Acknowledge")[0]
+    scene.quality(accuracy=GOOD)
+    scene.until("Recovered")
+    assert scene.told("ada", "Resolve") == (True, "resolved")
+    scene.quality(accuracy=BAD)
+    incident = scene.until("Firing")
+    assert (incident["metadata"]["uid"], incident["status"]["episode"]) == (first, 2)
+    assert fact(incident, "Resolved")[0] == "False"
+    assert [one["type"] for one in incident["status"]["decisions"]] == ["Acknowledge", "Resolve"]
+    scene.until("Acknowledged", "False")
+
+    def told_again() -> bool:
+        return any(f"{first}/2/notify/owners.owners/" in one["key"] for one in scene.pages("owners"))
+
+    scene.wait(told_again, "the page of the second episode")
+    assert QUIET_TIERS[0]["name"] == incident["status"]["tiers"][0]["name"]
+
+
+@pytest.mark.parametrize("name", row.names)
+def test_containment_modes(name: str, outcomes: dict[str, Future[None]]) -> None:
+    outcomes[name].result()

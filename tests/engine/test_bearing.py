@@ -1,0 +1,126 @@
+"""Does a change wake what it bears on, and nothing else among many?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.builders import T0, a_decision, a_policy, a_responder, an_incident
+from tocsin.api.objects import API_VERSION
+from tocsin.api.policy import EscalationPolicy
+from tocsin.engine.bearing import Key, Wake, of_deployment, of_namespace, of_object, of_trust
+from tocsin.observe.cluster import Name, Pair, Store
+
+FRAUD = Name("models", "fraud")
+INCIDENT = Key("incident", Pair("models", "fraud", "fraud"))
+ELSEWHERE = [{"name": "others", "severity": "SEV3", "responders": ["others"]}]
+HEIR = Key("policy", Name("models", "heir"))
+
+
+def named(policy: EscalationPolicy, name: str, generation: int = 1) -> EscalationPolicy:
+    metadata = {"name": name, "uid": f"uid-{name}", "generation": generation}
+    return policy.model_copy(update={"metadata": policy.metadata.model_copy(update=metadata)})
+
+
+def a_store(**incident: Any) -> Store:
+    """A policy with an incident, a later one that wants the same target, a hundred others, and the roles of all."""
+    store = Store()
+    others = [
+        named(a_policy(models=[{"name": f"m{n}"}], containment=[], tiers=ELSEWHERE), f"other-{n}") for n in range(100)
+    ]
+    for policy in (a_policy(), named(a_policy(), "heir"), *others):
+        keep(store, "EscalationPolicy", policy)
+    for role in ("owners", "compliance", "board", "unasked"):
+        keep(store, "Responder", a_responder(role, "alice"))
+    keep(store, "Incident", an_incident(**incident))
+    return store
+
+
+def keep(store: Store, kind: str, thing: Any) -> None:
+    raw = thing.dump() | {"apiVersion": API_VERSION, "kind": kind}
+    raw["metadata"] |= {"namespace": "models", "resourceVersion": "1"}
+    assert store.put(kind, raw)
+
+
+def keys(wakes: Any) -> set[Key]:
+    return {wake.key for wake in wakes}
+
+
+POLICY_KEY = Key("policy", FRAUD)
+BEFORE = named(a_policy(), "fraud")
+MOVED = a_policy(models=[{"name": "fraud", "target": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "new"}}])
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "wakes"),
+    [
+        pytest.param(None, BEFORE, {POLICY_KEY, INCIDENT, HEIR}, id="one that came takes its target"),
+        pytest.param(BEFORE, None, {POLICY_KEY, INCIDENT, HEIR}, id="one that is gone frees its target"),
+        pytest.param(BEFORE, named(MOVED, "fraud", 2), {POLICY_KEY, INCIDENT, HEIR}, id="one that wants another"),
+        pytest.param(BEFORE, BEFORE, {POLICY_KEY, INCIDENT}, id="one whose status was written bears on no other"),
+        pytest.param(None, None, {POLICY_KEY}, id="one that never could be read is gone"),
+    ],
+)
+def test_a_policy(before: EscalationPolicy | None, after: EscalationPolicy | None, wakes: set[Key]) -> None:
+    found = list(of_object(a_store(), "EscalationPolicy", FRAUD, before, after))
+
+    assert keys(found) == wakes
+    assert not any(wake.urgent for wake in found)
+
+
+def test_a_role_wakes_the_policies_that_name_it_and_their_incidents() -> None:
+    store, owners = a_store(), a_responder("owners", "alice")
+    mine = Key("responder", Name("models", "owners"))
+
+    assert keys(of_object(store, "Responder", Name("models", "owners"), None, owners)) == {
+        mine,
+        POLICY_KEY,
+        HEIR,
+        INCIDENT,
+    }
+    assert keys(of_object(store, "Responder", Name("models", "owners"), owners, owners)) == {mine}
+
+
+def test_a_role_that_nobody_names_wakes_itself() -> None:
+    name = Name("models", "unasked")
+    assert keys(of_object(a_store(), "Responder", name, None, a_responder("unasked", "bob"))) == {
+        Key("responder", name)
+    }
+
+
+def test_an_incident_and_what_people_decide_about_it_go_first() -> None:
+    store, incident = a_store(), an_incident()
+    first = [Wake(INCIDENT, urgent=True)]
+    acknowledge = a_decision("Acknowledge", "alice")
+
+    assert list(of_object(store, "Incident", Name("models", "fraud-1"), None, incident)) == first
+    assert list(of_object(store, "Decision", Name("models", "ack"), None, acknowledge)) == first
+    assert list(of_object(store, "Decision", Name("models", "ack"), acknowledge, None)) == first
+
+
+def test_an_authorisation_wakes_its_policy_and_the_incidents_under_it() -> None:
+    authorise = a_decision("Authorise", "carol", option="last-healthy", digest="sha256:" + "0" * 64, expireTime=T0)
+
+    assert keys(of_object(a_store(), "Decision", Name("models", "grant"), None, authorise)) == {POLICY_KEY, INCIDENT}
+
+
+def test_a_decision_about_an_incident_that_is_not_there_wakes_nothing() -> None:
+    assert list(of_object(Store(), "Decision", Name("models", "ack"), None, a_decision("Acknowledge", "alice"))) == []
+
+
+def test_a_deployment_that_comes_or_goes_wakes_its_policies_too() -> None:
+    store = a_store()
+    assert keys(of_deployment(store, "models", "fraud", came_or_went=False)) == {INCIDENT}
+    assert keys(of_deployment(store, "models", "fraud", came_or_went=True)) == {INCIDENT, POLICY_KEY, HEIR}
+    assert keys(of_deployment(store, "models", "nobody", came_or_went=True)) == set()
+
+
+@pytest.mark.parametrize(
+    ("resolved", "wakes"), [pytest.param(None, {INCIDENT}, id="open"), pytest.param(T0, set(), id="resolved")]
+)
+def test_brakes_and_trust_bear_on_open_incidents(resolved: Any, wakes: set[Key]) -> None:
+    store = a_store(resolved_time=resolved)
+    assert keys(of_namespace(store, "models")) == wakes
+    assert keys(of_namespace(store, "elsewhere")) == set()
+    assert keys(of_trust(store)) == wakes

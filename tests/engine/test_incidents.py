@@ -1,0 +1,157 @@
+"""Is a breach worked on once, however many policies and incidents want the same target?"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tests.builders import MIN, SUSTAINED, T0, a_policy, a_target, an_incident, latency, rolled_back, the_rules
+from tests.clocks import FakeClock
+from tests.decide.test_containment import KEY, the_status
+from tests.decide.test_hold import an_executed
+from tests.engine.test_looks import Eye
+from tocsin.api.incident import Incident
+from tocsin.api.objects import API_VERSION
+from tocsin.api.policy import EscalationPolicy
+from tocsin.decide.situation import Trust
+from tocsin.engine.incidents import Incidents
+from tocsin.engine.looks import Looks
+from tocsin.observe.cluster import Pair, Store
+
+HEIR = Pair("models", "heir", "fraud")
+JOINED = {"timeline": ({"time": T0, "what": "joined incident fraud-1, which is open for the same target"},)}
+
+
+def keep(store: Store, kind: str, thing: Any) -> None:
+    raw = thing.dump() | {"apiVersion": API_VERSION, "kind": kind}
+    raw["metadata"] |= {"resourceVersion": "1"}
+    assert store.put(kind, raw)
+
+
+def named(policy: EscalationPolicy, name: str) -> EscalationPolicy:
+    return policy.model_copy(update={"metadata": policy.metadata.model_copy(update={"name": name, "uid": name})})
+
+
+def under(policy: str, name: str, **status: Any) -> Incident:
+    incident = an_incident(**status)
+    metadata = incident.metadata.model_copy(update={"name": name, "uid": f"uid-{name}"})
+    reference = incident.spec.policy_ref.model_copy(update={"name": policy})
+    return incident.model_copy(
+        update={"metadata": metadata, "spec": incident.spec.model_copy(update={"policy_ref": reference})}
+    )
+
+
+def some(*incidents: Incident) -> Incidents:
+    """The work on the heir's pair, whose signal is sustained; nothing of it reaches a server."""
+    store = Store()
+    keep(store, "EscalationPolicy", named(a_policy(), "heir"))
+    for incident in incidents:
+        keep(store, "Incident", incident)
+    parts: dict[str, Any] = dict.fromkeys(
+        ("api", "looks", "budget", "courier", "posting", "telemetry", "leads", "may_send", "trust", "at")
+    )
+    measured: Any = SimpleNamespace(memories={HEIR: latency(*SUSTAINED)})
+    return Incidents(
+        **parts | {"clock": FakeClock(T0), "store": store, "measured": measured},
+        builtin=lambda _: None,
+        again=lambda _: None,
+    )
+
+
+class Reached(Exception):
+    """The work went as far as asking the API server to write."""
+
+
+class Refusing:
+    async def get(self, *_: Any, **__: Any) -> Any:
+        raise Reached
+
+
+@pytest.mark.parametrize(
+    ("others", "opens"),
+    [
+        pytest.param([], True, id="nothing else is open"),
+        pytest.param([under("fraud", "fraud-1")], False, id="another policy's incident of the target is open"),
+        pytest.param(
+            [under("fraud", "fraud-1"), under("heir", "heir-1", resolved_time=T0 - 3 * MIN, **JOINED)],
+            False,
+            id="one that has joined it is not opened anew at every evaluation",
+        ),
+        pytest.param([under("fraud", "fraud-1", resolved_time=T0 - MIN)], True, id="the other is resolved"),
+    ],
+)
+def test_a_breach_on_a_target_of_an_open_incident(others: list[Incident], opens: bool) -> None:
+    work = some(*others)
+    work.api = Refusing()  # type: ignore[assignment]  # it only refuses
+    work.looks = Looks(Eye(a_target()), work.clock)
+
+    async def attempt() -> bool:
+        try:
+            return bool(await work._reopened_or_new(HEIR, None))
+        except Reached:
+            return True
+
+    assert asyncio.run(attempt()) is opens
+
+
+@pytest.mark.parametrize(
+    ("before", "recurs"),
+    [
+        pytest.param({"resolved_time": T0 - timedelta(days=1)}, True, id="one that a person resolved yesterday"),
+        pytest.param({"resolved_time": T0 - timedelta(days=1), **JOINED}, False, id="not one that joined another"),
+        pytest.param({"resolved_time": T0 - timedelta(days=8)}, False, id="not one of last week"),
+    ],
+)
+def test_what_counts_as_a_recurrence(before: dict[str, Any], recurs: bool) -> None:
+    now = under("heir", "heir-2")
+    work = some(under("heir", "heir-1", **before), now)
+
+    assert work._recurs(HEIR, now) is recurs
+
+
+def test_a_notice_of_an_incident_that_is_gone_is_withdrawn() -> None:
+    work, withdrawn = some(under("heir", "heir-1")), list[str]()
+    work.courier = SimpleNamespace(withdraw=withdrawn.append)  # type: ignore[assignment]  # it only remembers
+    work._under_way[HEIR] = {"uid-heir-1/1/notify/owners.owners/1", "gone/1/notify/owners.owners/1"}
+
+    work._forget_gone(HEIR)
+
+    assert withdrawn == ["gone/1/notify/owners.owners/1"]
+    assert work._under_way[HEIR] == {"uid-heir-1/1/notify/owners.owners/1"}
+
+
+@pytest.mark.parametrize(
+    ("minutes", "looks"),
+    [
+        pytest.param(1, 1, id="it holds, and cannot be judged yet"),
+        pytest.param(16, 2, id="it did not help: the next option goes by what the target is now"),
+    ],
+)
+def test_no_option_goes_on_by_an_older_look(minutes: int, looks: int) -> None:
+    incident, eye = under("heir", "heir-1", **the_status(an_executed())), Eye(rolled_back(KEY))
+    work = some(incident)
+    work.clock = FakeClock(T0 + minutes * MIN)
+    measured = {"memories_of": lambda *_: latency(*SUSTAINED, at=work.clock.now()), "affected_by": lambda _: None}
+    work.measured = SimpleNamespace(**measured)
+
+    async def trusted(_: bool) -> Any:
+        return Trust.TRUSTED, T0
+
+    def leads(_: float) -> bool:
+        raise Reached
+
+    async def advance() -> None:
+        await work.looks.at(HEIR, the_rules().model.target, holds=True)
+        with suppress(Reached):
+            await work._advance(HEIR, incident)
+
+    work.looks = Looks(eye, work.clock)
+    work.trust, work.leads = trusted, leads
+    asyncio.run(advance())
+
+    assert eye.looks == looks

@@ -1,0 +1,361 @@
+"""Is everything that is due asked once, remembered rightly, and rebuilt after a restart?"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from tests.builders import a_policy
+from tests.clocks import T0, FakeClock
+from tests.observe.fake_prometheus import FakePrometheus
+from tocsin.api.policy import EscalationPolicy
+from tocsin.decide.situation import Failed, Measured, NoData, Vector
+from tocsin.engine.guarded import LONGEST
+from tocsin.engine.rounds import Rounds
+from tocsin.engine.telemetry import Telemetry
+from tocsin.observe.cluster import Name, Pair
+from tocsin.observe.queries import Prepared
+from tocsin.settings import Settings
+
+MINUTE = timedelta(minutes=1)
+QUERY = "p99"
+SIGNAL = {"name": "latency", "kind": "Latency", "query": QUERY, "warn": "> 0.3", "every": "1m"}
+PAIR = Pair("models", "fraud", "fraud")
+
+
+@dataclass
+class Bench:
+    """Rounds on a fake Prometheus and a fake clock; what they tell is kept."""
+
+    runner: asyncio.Runner
+    clock: FakeClock = field(default_factory=FakeClock)
+    source: FakePrometheus = field(default_factory=FakePrometheus)
+    woken: list[Pair] = field(default_factory=list)
+    proved: list[Pair] = field(default_factory=list)
+    told: list[Name] = field(default_factory=list)
+    open: set[Pair] = field(default_factory=set)
+
+    def rounds(self) -> Rounds:
+        return Rounds(
+            sources={"default": self.source},
+            settings=Settings.model_validate({"prometheus": {"default": {"url": "http://prometheus"}}}),
+            clock=self.clock,
+            telemetry=Telemetry(),
+            wake=lambda pair, _: self.woken.append(pair),
+            prove=lambda pair, *_: self.proved.append(pair),
+            tell_policy=self.told.append,
+            tell_health=lambda *_: None,
+            is_open=lambda pair: pair in self.open,
+        )
+
+    def gives(self, value: str, namespace: str = "models", since: datetime = T0 - timedelta(days=1)) -> None:
+        self.source.set(QUERY, (value, {"model": "fraud"}), namespace=namespace, since=since)
+
+
+@pytest.fixture
+def make() -> Iterator[Callable[..., Bench]]:
+    """Makes benches that share one event loop, which lives as long as the test."""
+    with asyncio.Runner() as runner:
+        yield lambda **given: Bench(runner, **given)
+
+
+def policy(namespace: str = "models", **changes: Any) -> EscalationPolicy:
+    made = a_policy(**changes)
+    metadata = made.metadata.model_copy(update={"namespace": namespace, "uid": f"uid-{namespace}"})
+    return made.model_copy(update={"metadata": metadata})
+
+
+def play(bench: Bench, rounds: Rounds, minutes: int, then: Callable[[], Awaitable[None]] | None = None) -> None:
+    async def body() -> None:
+        task = asyncio.create_task(rounds.run())
+        await bench.clock.advance(60 * minutes)
+        if then:
+            await then()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    bench.runner.run(body())
+
+
+def test_a_breach_is_pending_until_for_and_then_wakes_its_pair(make: Callable[..., Bench]) -> None:
+    bench = make()
+    bench.gives("0.1")
+    bench.gives("0.5", since=T0 + 2 * MINUTE)
+    rounds = bench.rounds()
+    rounds.guard(policy())
+    play(bench, rounds, 4)
+    assert rounds.memories[PAIR]["latency"].pending == 2 * MINUTE
+    assert bench.woken == []
+    play(bench, rounds, 1)
+    assert rounds.memories[PAIR]["latency"].pending == 3 * MINUTE
+    assert bench.woken == [PAIR]
+
+
+def test_while_all_is_well_the_revision_may_be_proved(make: Callable[..., Bench]) -> None:
+    bench = make()
+    bench.gives("0.1")
+    rounds = bench.rounds()
+    rounds.guard(policy())
+    play(bench, rounds, 1)
+    assert bench.proved == [PAIR]
+    assert bench.woken == []
+
+
+def test_an_open_incident_is_woken_by_every_evaluation(make: Callable[..., Bench]) -> None:
+    bench = make(open={PAIR})
+    bench.gives("0.1")
+    rounds = bench.rounds()
+    rounds.guard(policy())
+    play(bench, rounds, 2)
+    assert bench.woken == [PAIR, PAIR]
+
+
+def test_equal_queries_of_many_policies_are_asked_once_a_round(make: Callable[..., Bench]) -> None:
+    bench = make()
+    costs = []
+    for count in (1, 40):
+        rounds = bench.rounds()
+        for number in range(count):
+            made = policy()
+            metadata = made.metadata.model_copy(update={"name": f"p{number}", "uid": f"u{number}"})
+            rounds.guard(made.model_copy(update={"metadata": metadata}))
+        play(bench, rounds, 1)
+        before = bench.source.counters.requests
+        play(bench, rounds, 1)
+        costs.append(bench.source.counters.requests - before)
+    assert costs == [1, 1]
+
+
+@pytest.mark.parametrize("minute", [3, 4, 5, 6, 8])
+def test_a_restart_at_any_minute_remembers_the_same(make: Callable[..., Bench], minute: int) -> None:
+    undisturbed, restarted = make(), make()
+    for bench in (undisturbed, restarted):
+        bench.gives("0.1")
+        bench.gives("0.5", since=T0 + 2 * MINUTE)
+        bench.source.down(T0 + 4 * MINUTE, T0 + 6 * MINUTE)
+    first = undisturbed.rounds()
+    first.guard(policy())
+    play(undisturbed, first, 9)
+    before, after = restarted.rounds(), restarted.rounds()
+    before.guard(policy())
+    play(restarted, before, minute)
+    after.guard(policy())
+    play(restarted, after, 9 - minute)
+    expected, found = first.memories[PAIR]["latency"], after.memories[PAIR]["latency"]
+    assert (found.pending, found.breaching_since) == (expected.pending, expected.breaching_since)
+
+
+def test_a_failed_query_is_neither_health_nor_a_breach(make: Callable[..., Bench]) -> None:
+    bench = make()
+    bench.gives("0.1")
+    bench.source.fail(QUERY, "boom", namespace="models", since=T0 + 2 * MINUTE)
+    rounds = bench.rounds()
+    rounds.guard(policy())
+    play(bench, rounds, 3)
+    memory = rounds.memories[PAIR]["latency"]
+    assert memory.reading == Failed("boom")
+    assert memory.good_since is None
+    assert memory.pending == timedelta()
+
+
+def test_one_unusable_query_is_named_and_stops_nobody_else(make: Callable[..., Bench]) -> None:
+    bench = make()
+    bench.gives("0.1", namespace="other")
+    bench.source.refuse("nonsense(", "it does not parse")
+    rounds = bench.rounds()
+    signals = [{"name": "latency", "kind": "Latency", "query": "nonsense(", "warn": "> 1"}]
+    rounds.guard(policy(signals=signals))
+    rounds.guard(policy("other"))
+    play(bench, rounds, 1)
+    assert rounds.unusable[Name("models", "fraud")] == {"signals[latency].query": "it does not parse"}
+    assert Name("models", "fraud") in bench.told
+    assert isinstance(rounds.memories[Pair("other", "fraud", "fraud")]["latency"].reading, Measured)
+
+
+def test_a_server_that_answers_nothing_is_down_since_then_and_up_again_later(make: Callable[..., Bench]) -> None:
+    bench = make()
+    bench.gives("0.1")
+    bench.source.down(T0 + 2 * MINUTE, T0 + 4 * MINUTE)
+    rounds = bench.rounds()
+    rounds.guard(policy())
+    play(bench, rounds, 3)
+    assert rounds.health["default"].down_since == T0 + 2 * MINUTE
+    play(bench, rounds, 2)
+    assert rounds.health["default"].down_since is None
+    assert rounds.health["default"].up_since == T0 + 4 * MINUTE
+
+
+def test_a_policy_that_is_forgotten_is_evaluated_no_more(make: Callable[..., Bench]) -> None:
+    bench = make()
+    bench.gives("0.1")
+    rounds = bench.rounds()
+    rounds.guard(policy())
+    play(bench, rounds, 1)
+    rounds.forget(Name("models", "fraud"))
+    before = bench.source.counters.requests
+    play(bench, rounds, 3)
+    assert bench.source.counters.requests == before
+    assert PAIR not in rounds.memories
+
+
+def test_an_edit_keeps_the_memory_of_signals_that_it_does_not_touch(make: Callable[..., Bench]) -> None:
+    bench = make()
+    bench.gives("0.5")
+    rounds = bench.rounds()
+    rounds.guard(policy())
+    play(bench, rounds, 3)
+    pending = rounds.memories[PAIR]["latency"].pending
+    rounds.guard(policy(risk={"regulatory": 4}))
+    assert rounds.memories[PAIR]["latency"].pending == pending
+
+
+def test_affected_decisions_are_counted_by_model_and_unknown_without_an_answer(make: Callable[..., Bench]) -> None:
+    bench = make()
+    bench.gives("0.5")
+    bench.source.set("count", ("1200", {"model": "fraud"}), namespace="models", since=T0 + 2 * MINUTE)
+    rounds = bench.rounds()
+    rounds.guard(policy(risk={"affected": {"query": "count"}}))
+    play(bench, rounds, 1)
+    assert PAIR not in rounds.affected
+    play(bench, rounds, 1)
+    assert rounds.affected[PAIR] == Decimal(1200)
+
+
+def test_a_signal_without_series_has_no_data(make: Callable[..., Bench]) -> None:
+    bench = make()
+    rounds = bench.rounds()
+    rounds.guard(policy())
+    play(bench, rounds, 1)
+    reading = rounds.memories[PAIR]["latency"].reading
+    assert isinstance(reading, NoData)
+    assert reading.reason == "Empty"
+
+
+class SlowPast(FakePrometheus):
+    """Answers what was only when it is let to, and keeps how far back it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.let = asyncio.Event()
+        self.spans: list[timedelta] = []
+
+    async def ask_range(
+        self, query: Prepared, start: datetime, end: datetime, step: timedelta
+    ) -> Mapping[datetime, Vector | NoData] | Failed:
+        self.spans.append(end - start)
+        if query.text == "slow":
+            await self.let.wait()
+        return await super().ask_range(query, start, end, step)
+
+
+def test_the_past_of_one_policy_keeps_nobody_waiting_and_then_has_what_was_seen_meanwhile(
+    make: Callable[..., Bench],
+) -> None:
+    source = SlowPast()
+    bench = make(source=source)
+    source.set("slow", ("0.5", {"model": "fraud"}), namespace="models")
+    bench.gives("0.5", namespace="other")
+    rounds = bench.rounds()
+    slow = [{"name": "latency", "kind": "Latency", "query": "slow", "warn": "> 0.3", "for": "3m"}]
+    rounds.guard(policy(signals=slow, containment=[]))
+    rounds.guard(policy("other"))
+
+    async def look() -> None:
+        assert rounds.memories[Pair("other", "fraud", "fraud")]["latency"].at == T0 + 2 * MINUTE
+        assert PAIR not in rounds.memories
+        source.let.set()
+        await bench.clock.advance()
+        assert rounds.memories[PAIR]["latency"].at == T0 + 2 * MINUTE
+        assert PAIR in bench.woken
+
+    play(bench, rounds, 2, look)
+
+
+class LostPast(FakePrometheus):
+    """Answers what is, and for a while not what was: a range costs more than an instant."""
+
+    lost_until = T0
+
+    async def ask_range(
+        self, query: Prepared, start: datetime, end: datetime, step: timedelta
+    ) -> Mapping[datetime, Vector | NoData] | Failed:
+        return Failed("timed out") if end < self.lost_until else await super().ask_range(query, start, end, step)
+
+
+@pytest.mark.parametrize(
+    ("lost", "pending"),
+    [
+        pytest.param(2, 8, id="it is asked for again, and what was pending goes on"),
+        pytest.param(60, 2, id="after as long as for it begins without a past"),
+    ],
+)
+def test_a_past_that_cannot_be_had(make: Callable[..., Bench], lost: int, pending: int) -> None:
+    """A restart in the middle of a breach, with a server that is busy just then."""
+    source = LostPast()
+    bench = make(source=source)
+    bench.gives("0.5", since=T0 - 2 * MINUTE)
+    source.lost_until = T0 + lost * MINUTE
+    rounds = bench.rounds()
+    rounds.guard(policy(signals=[SIGNAL | {"for": "3m"}], containment=[]))
+
+    play(bench, rounds, 1)
+    assert PAIR not in rounds.memories
+    play(bench, rounds, 5)
+
+    assert rounds.memories[PAIR]["latency"].pending == pending * MINUTE
+
+
+def test_a_policy_that_changes_while_its_past_is_asked_for_begins_anew(make: Callable[..., Bench]) -> None:
+    source = SlowPast()
+    bench = make(source=source)
+    bench.gives("0.5")
+    rounds = bench.rounds()
+    slow = [{"name": "latency", "kind": "Latency", "query": "slow", "warn": "> 0.3", "for": "3m"}]
+    rounds.guard(policy(signals=slow, containment=[]))
+
+    async def look() -> None:
+        rounds.guard(policy())
+        source.let.set()
+        await bench.clock.advance(60)
+        assert rounds.memories[PAIR]["latency"].reading == Measured(Decimal("0.5"), (("model", "fraud"),))
+
+    play(bench, rounds, 1, look)
+
+
+def test_the_past_is_asked_for_no_further_than_everybody_can_afford(make: Callable[..., Bench]) -> None:
+    source = SlowPast()
+    bench = make(source=source)
+    bench.gives("0.5")
+    rounds = bench.rounds()
+    rounds.guard(policy(reopenWindow="99999h"))
+    play(bench, rounds, 1)
+    assert source.spans == [LONGEST * MINUTE]
+
+
+def test_a_failure_that_no_memory_begins_with_is_told_all_the_same(make: Callable[..., Bench]) -> None:
+    bench = make()
+    bench.source.fail(QUERY, "boom", namespace="models")
+    rounds = bench.rounds()
+    rounds.guard(policy())
+    play(bench, rounds, 3)
+    guarded = rounds.guarded(Name("models", "fraud"))
+    assert guarded is not None
+    assert guarded.readings == {("fraud", "latency"): Failed("boom")}
+    assert bench.told == [Name("models", "fraud")]
+    assert PAIR not in rounds.memories
+
+
+def test_the_query_for_affected_decisions_is_named_when_it_is_unusable(make: Callable[..., Bench]) -> None:
+    bench = make()
+    bench.gives("0.1")
+    bench.source.refuse("nonsense(", "it does not parse")
+    rounds = bench.rounds()
+    rounds.guard(policy(risk={"affected": {"query": "nonsense("}}))
+    play(bench, rounds, 1)
+    assert rounds.unusable[Name("models", "fraud")] == {"risk.affected.query": "it does not parse"}
