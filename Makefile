@@ -4,6 +4,8 @@ PYTHON   := $(VENV)/bin/python
 STAMP    := $(VENV)/.installed
 CLUSTER  ?= processes
 IMAGE    ?= tocsin:dev
+# Where the definitions lie: for people and Git, and for Helm. Files twice, as links do not survive every copy of a tree.
+CRDS     := crds charts/tocsin/crds
 # Two control planes at once where they are ours; on a cluster that exists, one test after another.
 WORKERS  := $(if $(filter processes,$(CLUSTER)),-n 2 --dist loadscope)
 # Which cluster the tests and the demo use: processes (ours, the default), kind (needs Docker) or kubeconfig.
@@ -28,7 +30,7 @@ lint: $(STAMP) ## check style, types, imports, and that everything generated is 
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
-	$(PYTHON) -m tocsin.api.schema --check crds
+	$(PYTHON) -m tocsin.api.schema --check $(CRDS)
 	$(PYTHON) -m tocsin.api.reference --check docs/reference/api.md
 	$(PYTHON) -m tests.bench.report --check
 
@@ -52,7 +54,7 @@ cluster-down: $(STAMP) ## end it
 	$(PYTHON) -m tests.cluster down
 
 generate: $(STAMP) ## make anew what is generated: CRDs, reference, golden files
-	$(PYTHON) -m tocsin.api.schema --write crds
+	$(PYTHON) -m tocsin.api.schema --write $(CRDS)
 	$(PYTHON) -m tocsin.api.reference --write docs/reference/api.md
 	TOCSIN_UPDATE_GOLDEN=1 $(PYTHON) -m pytest -q tests/chart/test_templates.py
 

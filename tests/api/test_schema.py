@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import Field
 
-from tests.api.conftest import CRDS
+from tests.api.conftest import CRDS, ROOT
 from tocsin.api.objects import ApiModel, Label
 from tocsin.api.policy import keyed
 from tocsin.api.schema import Kind, SchemaError, definition, main, stale_files
@@ -76,8 +76,10 @@ def test_refused(part: type[ApiModel], error: str) -> None:
         definition(Kind(Whole, "wholes", "who", ()))
 
 
-def test_the_committed_definitions_are_fresh() -> None:
-    assert stale_files(CRDS) == []
+@pytest.mark.parametrize("folder", [CRDS, ROOT / "charts" / "tocsin" / "crds"], ids=["people", "helm"])
+def test_the_committed_definitions_are_fresh(folder: Path) -> None:
+    assert not folder.is_symlink(), "a link does not survive every copy of a tree"
+    assert stale_files(folder) == []
 
 
 def test_what_is_written_is_fresh_until_touched(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -86,4 +88,15 @@ def test_what_is_written_is_fresh_until_touched(tmp_path: Path, capsys: pytest.C
     (tmp_path / "incidents.yaml").write_text("")
     (tmp_path / "leftover.yaml").write_text("")
     assert main(["--check", str(tmp_path)]) == 1
-    assert "not fresh: incidents.yaml, leftover.yaml; run `make generate`" in capsys.readouterr().err
+    stale = f"{tmp_path / 'incidents.yaml'}, {tmp_path / 'leftover.yaml'}"
+    assert f"not fresh: {stale}; run `make generate`" in capsys.readouterr().err
+
+
+def test_every_folder_is_written_and_checked(tmp_path: Path) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    one.mkdir()
+    other.mkdir()
+    assert main(["--write", str(one), str(other)]) == 0
+    assert main(["--check", str(one), str(other)]) == 0
+    (other / "incidents.yaml").write_text("")
+    assert main(["--check", str(one), str(other)]) == 1

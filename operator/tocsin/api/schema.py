@@ -275,14 +275,17 @@ def main(arguments: list[str] | None = None) -> int:
     """Write the definitions, or tell which are not fresh."""
     parser = argparse.ArgumentParser(prog="python -m tocsin.api.schema", description="The definitions of the kinds.")
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--write", type=Path, metavar="DIR", help="write one file per kind")
-    what.add_argument("--check", type=Path, metavar="DIR", help="fail unless the files are what would be written")
+    what.add_argument("--write", type=Path, nargs="+", metavar="DIR", help="write one file per kind into each")
+    what.add_argument(
+        "--check", type=Path, nargs="+", metavar="DIR", help="fail unless the files are what would be written"
+    )
     chosen = parser.parse_args(arguments)
     if chosen.write:
-        for name, text in files().items():
-            (chosen.write / name).write_text(text)
+        for folder in chosen.write:
+            for name, text in files().items():
+                (folder / name).write_text(text)
         return 0
-    stale = stale_files(chosen.check)
+    stale = [name for folder in chosen.check for name in stale_files(folder)]
     if stale:
         sys.stderr.write(f"not fresh: {', '.join(stale)}; run `make generate`\n")
     return 1 if stale else 0
@@ -292,7 +295,7 @@ def stale_files(folder: Path) -> list[str]:
     """The files in the folder that are missing, different or left over."""
     made = files()
     there = {path.name: path.read_text() for path in folder.glob("*.yaml")}
-    return sorted(name for name in made.keys() | there.keys() if made.get(name) != there.get(name))
+    return sorted(str(folder / name) for name in made.keys() | there.keys() if made.get(name) != there.get(name))
 
 
 if __name__ == "__main__":
