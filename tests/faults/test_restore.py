@@ -34,7 +34,8 @@ def test_what_never_was_is_forgotten_and_what_goes_on_ends_as_if_undisturbed(
 
             assert operator.ended(30) == 1
             assert "was etcd restored?" in operator.log
-            street.go_on()  # the bad revision is back, and Prometheus hears of it before the operator does
+            street.go_on()
+            cluster.wait(lambda: _is_heard(before), 30, "Prometheus to have heard how the model is again")
             operator.start()
             assert since.incidents() == []
             since.break_it()
@@ -46,6 +47,14 @@ def test_what_never_was_is_forgotten_and_what_goes_on_ends_as_if_undisturbed(
     finally:
         operator.stop()
         print(operator.log[-20_000:])  # pytest shows it with a failure
+
+
+def _is_heard(life: Life) -> bool:
+    """Whether Prometheus has known nothing else for as long as a breach takes: its data were not restored."""
+    series = f'model_quality_ratio{{namespace="{life.street.namespace}",model="{life.model}"}}[3s]'
+    extremes = [life.street.cluster.query(f"{which}_over_time({series})") for which in ("min", "max")]
+    heard = {float(one["value"][1]) for found in extremes for one in found}
+    return heard == {life.street.accuracy[life.model]}
 
 
 def _contained(life: Life) -> Any:
