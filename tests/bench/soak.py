@@ -21,7 +21,7 @@ from tests.observe.fake_prometheus import FakePrometheus
 from tocsin.api.objects import Metadata
 from tocsin.api.policy import EscalationPolicy
 from tocsin.decide.situation import Sample, Vector
-from tocsin.engine.rounds import Rounds
+from tocsin.engine.rounds import Group, Rounds
 from tocsin.engine.telemetry import Telemetry
 from tocsin.settings import Settings
 
@@ -53,9 +53,10 @@ def a_policy(number: int) -> EscalationPolicy:
 
 
 def rounds_of(models: int) -> Rounds:
+    server = {"url": "http://prometheus", "tenancy": "Single"}
     made = Rounds(
         sources={"default": Flapping(models)},
-        settings=Settings.model_validate({"prometheus": {"default": {"url": "http://prometheus"}}}),
+        settings=Settings.model_validate({"prometheus": {"default": server}}),
         clock=FakeClock(),
         telemetry=Telemetry(),
         wake=lambda *_: None,
@@ -75,7 +76,7 @@ async def _play(models: int, evaluations: int) -> dict[str, Any]:
     count = evaluations // models
     memory, seconds, began = [], [], time.process_time()
     for number in range(count):
-        await rounds._round(("default", STEP), T0 + number * STEP)
+        await rounds._round(Group("default", STEP, ""), T0 + number * STEP)
         await asyncio.gather(*(rebuild.task for rebuild in rounds._rebuilds.values() if rebuild.task))
         if (number + 1) % (count // 10) == 0:
             memory.append(meter.memory)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -275,6 +275,38 @@ def test_the_past_of_one_policy_keeps_nobody_waiting_and_then_has_what_was_seen_
         assert PAIR in bench.woken
 
     play(bench, rounds, 2, look)
+
+
+class SlowTenant(FakePrometheus):
+    """Has no answer for one namespace until it is let."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.let = asyncio.Event()
+
+    async def ask(self, queries: Collection[Prepared], at: datetime) -> Mapping[Prepared, Vector | Failed]:
+        if any(query.tenant == "models" for query in queries):
+            await self.let.wait()
+        return await super().ask(queries, at)
+
+
+def test_a_tenant_who_asks_slowly_keeps_only_himself_waiting(make: Callable[..., Bench]) -> None:
+    source = SlowTenant()
+    bench = make(source=source)
+    for namespace in ("models", "other"):
+        bench.gives("0.5", namespace=namespace)
+    rounds = bench.rounds()
+    rounds.guard(policy())
+    rounds.guard(policy("other"))
+
+    async def look() -> None:
+        assert rounds.memories[Pair("other", "fraud", "fraud")]["latency"].at == T0 + 3 * MINUTE
+        assert PAIR not in rounds.memories
+        source.let.set()
+        await bench.clock.advance()
+        assert rounds.memories[PAIR]["latency"].at == T0 + MINUTE
+
+    play(bench, rounds, 3, look)
 
 
 class LostPast(FakePrometheus):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -16,7 +17,8 @@ from tests.observe.faulty import FaultyServer, Reply, Request, answered, refused
 from tests.observe.recorded import RecordedPrometheus
 from tocsin.decide.situation import Failed, Sample
 from tocsin.observe import wire
-from tocsin.observe.prometheus import AT_ONCE, RETRY_AFTER, Prometheus
+from tocsin.observe.batches import SIZE
+from tocsin.observe.prometheus import AT_ONCE, EACH, RETRY_AFTER, Prometheus
 from tocsin.observe.queries import Prepared
 from tocsin.settings import Tenancy
 
@@ -47,7 +49,17 @@ def test_an_evaluation_states_its_instant_and_leaves_the_server_less_time_than_u
     assert (request.form["time"], request.form["timeout"]) == (f"{T0.timestamp():.3f}", "27.000")
 
 
-def test_no_more_than_eight_requests_are_under_way(faulty: FaultyServer, executor: ThreadPoolExecutor) -> None:
+@pytest.mark.parametrize(
+    ("tenants", "expected"),
+    [
+        pytest.param([f"t{number}" for number in range(3 * AT_ONCE)], AT_ONCE, id="of all tenants"),
+        pytest.param(["flooding"] * (3 * AT_ONCE), EACH, id="of one tenant"),
+        pytest.param([""] * (3 * AT_ONCE), AT_ONCE, id="on a server of one tenant"),
+    ],
+)
+def test_so_many_requests_and_no_more_are_under_way(
+    faulty: FaultyServer, executor: ThreadPoolExecutor, tenants: list[str], expected: int
+) -> None:
     under_way, most, lock, full = 0, 0, threading.Lock(), threading.Event()
 
     def answer(request: Request) -> Reply:
@@ -55,22 +67,21 @@ def test_no_more_than_eight_requests_are_under_way(faulty: FaultyServer, executo
         with lock:
             under_way += 1
             most = max(most, under_way)
-            if under_way == AT_ONCE:
+            if under_way == expected:
                 full.set()
         full.wait(5)
         with lock:
             under_way -= 1
         return vector(request, dict.fromkeys(request.members, "1"))
 
+    async def use(source: Prometheus) -> None:
+        asking = ([query(f"q{number}-{n}", tenant) for n in range(SIZE)] for number, tenant in enumerate(tenants))
+        await asyncio.gather(*(source.ask(group, T0) for group in asking))
+
     faulty.answer = answer
     with ThreadPoolExecutor(2 * AT_ONCE) as wide:
-        used(
-            faulty.url,
-            wide,
-            asked(*(query(f"q{n}", f"t{n}") for n in range(3 * AT_ONCE))),
-            timeout=timedelta(seconds=10),
-        )
-    assert most == AT_ONCE
+        used(faulty.url, wide, use, timeout=timedelta(seconds=10))
+    assert most == expected
 
 
 def test_nothing_asked_is_nothing_sent(faulty: FaultyServer, executor: ThreadPoolExecutor) -> None:

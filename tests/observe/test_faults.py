@@ -238,8 +238,8 @@ def test_warnings_and_failures_are_counted(faulty: FaultyServer, executor: Threa
     faulty.answer = lambda _: next(replies)
 
     async def use(source: Prometheus) -> Any:
-        for _ in range(3):
-            await source.ask([query("a")], T0)
+        for minute in range(3):
+            await source.ask([query("a")], T0 + minute * timedelta(minutes=1))
         return source.counters.requests, source.counters.failures, source.counters.warnings
 
     assert used(faulty.url, executor, use) == (3, 1, 1)

@@ -1,7 +1,8 @@
 """Every interval, everything that is due is asked in as few queries as possible, and remembered.
 
-All policies with the same interval share one grid, so that equal queries are asked once for all of them. Memory that is
-missing, after a start or a fail-over, is rebuilt from range queries on the same grid, beside the rounds.
+All policies with the same interval share one grid, so that equal queries of a tenant are asked once for all of them; no
+tenant waits for the answers to another. Memory that is missing, after a start or a fail-over, is rebuilt from range
+queries on the same grid, beside the rounds.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 
@@ -27,14 +28,23 @@ from tocsin.engine.schedule import Schedule
 from tocsin.engine.telemetry import Telemetry
 from tocsin.observe.cluster import Name, Pair, pair_of
 from tocsin.observe.queries import MetricSource, Prepared, Unusable
-from tocsin.settings import Settings
+from tocsin.settings import Settings, Tenancy
 
 log = structlog.get_logger()
 
 BREATH = 100
 """After so many evaluations other tasks have their turn."""
 
-Group = tuple[str, timedelta]
+
+class Group(NamedTuple):
+    """What is asked together; whoever asks slowly keeps only his own group waiting."""
+
+    server: str
+    every: timedelta
+    tenant: str
+    """The namespace; empty on a server of one tenant, where policies of all namespaces share their queries."""
+
+
 Range = Mapping[datetime, Vector | NoData] | Failed
 Past = dict[tuple[Prepared, timedelta], asyncio.Future[Range]]
 
@@ -106,11 +116,16 @@ class Rounds:
     def _add(self, name: Name, guarded: Guarded) -> None:
         self._guarded[name] = guarded
         for watched in guarded.watched:
-            group = (guarded.policy.spec.prometheus, watched.rule.every)
+            group = self._group_of(name, guarded, watched)
             members = self._groups.setdefault(group, {})
             members[name] = (*members.get(name, ()), watched)
             if group not in self._running:
                 self._plan(group)
+
+    def _group_of(self, name: Name, guarded: Guarded, watched: Watched) -> Group:
+        server = guarded.policy.spec.prometheus
+        single = self.settings.prometheus[server].tenancy is Tenancy.SINGLE
+        return Group(server, watched.rule.every, "" if single else name.namespace)
 
     def memories_of(self, incident: Incident, living: Rules | None) -> Mapping[str, Memory]:
         """What an incident is decided by: its frozen rules are evaluated on when the policy was changed or deleted."""
@@ -152,10 +167,10 @@ class Rounds:
             rebuild = self._rebuilds.pop((name, watched.rule.name), None)
             if rebuild and rebuild.task:
                 rebuild.task.cancel()
-        for members in self._groups.values():
-            members.pop(name, None)
         if guarded is None:
             return
+        for watched in guarded.watched:
+            self._groups.get(self._group_of(name, guarded, watched), {}).pop(name, None)
         kept = set(keep)
         for model in guarded.rules:
             pair = Pair(name.namespace, name.name, model)
@@ -183,7 +198,7 @@ class Rounds:
             self._running.clear()
 
     def _plan(self, group: Group) -> None:
-        self._schedule.at(group, signals.next_grid(self.clock.now(), group[1], timedelta()))
+        self._schedule.at(group, signals.next_grid(self.clock.now(), group.every, timedelta()))
 
     def _begin(self, group: Group, at: datetime) -> None:
         if not self._groups.get(group):
@@ -198,20 +213,20 @@ class Rounds:
         if task.cancelled():
             return
         if error := task.exception():
-            log.error("a round failed", server=group[0], every=str(group[1]), error=repr(error))
+            log.error("a round failed", **group._asdict() | {"every": str(group.every)}, error=repr(error))
         lag = (self.clock.now() - at).total_seconds()
-        self.telemetry.round_ended(group[0], lag)
+        self.telemetry.round_ended(group.server, lag)
         if group in self._groups:
             self._plan(group)
 
     async def _round(self, group: Group, at: datetime) -> None:
-        source = self.sources[group[0]]
+        source = self.sources[group.server]
         members = [(name, watched) for name, several in self._groups[group].items() for watched in several]
         affected = {
             name: guarded.policy.spec.risk.affected.query
             for name in dict.fromkeys(name for name, _ in members)
             if (guarded := self._guarded.get(name))
-            and guarded.quickest == group[1]
+            and guarded.quickest == group.every
             and guarded.policy.spec.risk.affected
         }
         texts = [(name.namespace, text) for name, watched in members for text in watched.queries.values()]
@@ -221,7 +236,7 @@ class Rounds:
         prepared = dict(zip(distinct, await asyncio.gather(*preparing), strict=True))
         asked = {query for query in prepared.values() if isinstance(query, Prepared)}
         answers = await source.ask(asked, at) if asked else {}
-        self.health[group[0]].note(at, source.trouble)
+        self.health[group.server].note(at, source.trouble)
         past: Past = {}
         evaluated: dict[Name, None] = {}
         for number, (name, watched) in enumerate(members):
@@ -239,7 +254,7 @@ class Rounds:
             self._count_affected(name, answer_to(query, answers))
         for name in evaluated:
             self._conclude(name)
-        self.tell_health(group[0], at)
+        self.tell_health(group.server, at)
 
     def _evaluate(
         self,

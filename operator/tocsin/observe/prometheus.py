@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from tocsin.clock import Clock, SystemClock
 from tocsin.decide.situation import Failed, NoData, Vector
+from tocsin.lanes import Lanes
 from tocsin.observe import answers, promql
 from tocsin.observe.answers import Envelope
 from tocsin.observe.batches import Batch, grouped
@@ -21,6 +24,8 @@ from tocsin.settings import PrometheusServer, Tenancy
 
 AT_ONCE = 8
 """Requests to one server at the same time."""
+EACH = 2
+"""How many of them may be one tenant's: who asks slowly waits for himself."""
 RETRY_AFTER = 300.0
 """Seconds after which a quarantined query, or one that was unusable, is asked for again."""
 SPARED = 1.0
@@ -46,7 +51,8 @@ class Prometheus:
         self._executor = executor
         self._clock = clock or SystemClock()
         self._wire = Wire(server, self._clock)
-        self.slots = asyncio.Semaphore(AT_ONCE)
+        self._lanes = Lanes(AT_ONCE, EACH)
+        self._round = _Round(self, 0)
         self._prepared: dict[tuple[str, str], Prepared | tuple[Unusable, float]] = {}
         self._preparing: dict[tuple[str, str], asyncio.Task[Prepared | Unusable | Failed]] = {}
         self._quarantine: dict[Prepared, Quarantined] = {}
@@ -95,7 +101,7 @@ class Prometheus:
             text.encode()
         except UnicodeEncodeError:
             return Unusable("the query is not UTF-8")
-        parsed = await self._rewritten("parse_query", text)
+        parsed = await self._rewritten("parse_query", text, tenant)
         if not isinstance(parsed, Envelope):
             return parsed
         try:
@@ -108,7 +114,7 @@ class Prometheus:
             return Unusable(f"the query uses {unknown}, which this version does not know: write it more simply")
         except RecursionError:
             return Unusable("the query is nested too deeply: split it by recording rules")
-        formatted = await self._rewritten("format_query", mine)
+        formatted = await self._rewritten("format_query", mine, tenant)
         if not isinstance(formatted, Envelope):
             return formatted
         if not isinstance(formatted.data, str):
@@ -117,16 +123,20 @@ class Prometheus:
             return Unusable(
                 f"the query is longer than {LONGEST} characters as Prometheus writes it: use recording rules"
             )
-        again = await self._rewritten("parse_query", formatted.data)
+        again = await self._rewritten("parse_query", formatted.data, tenant)
         if not isinstance(again, Envelope):
             return again
         if not _same(again.data, tree):
             return Unusable("the query does not mean the same once it is written canonically: write it more simply")
         return Prepared(self.name, formatted.data, text, tenant, scalar, selectors)
 
-    async def _rewritten(self, endpoint: str, text: str) -> Envelope | Unusable | Failed:
+    def slot(self, tenant: str) -> AbstractAsyncContextManager[None]:
+        """Room for one request; the queries of a server of one tenant share all of it."""
+        return self._lanes.enter(tenant) if tenant else self._lanes.enter()
+
+    async def _rewritten(self, endpoint: str, text: str, tenant: str) -> Envelope | Unusable | Failed:
         """One request; once the server is found down, whoever waits for a slot is told so and asks nothing."""
-        async with self.slots:
+        async with self.slot(tenant):
             if self._outage and self._clock.monotonic() < self._outage[1]:
                 return self._outage[0]
             match await self._send(lambda: self._wire.rewrite(endpoint, text)):
@@ -159,7 +169,9 @@ class Prometheus:
                     results[query] = Failed(message)
                 case _:
                     alone.append(query)
-        round_ = _Round(self, _milliseconds(at))
+        if self._round.at != _milliseconds(at):
+            self._round = _Round(self, _milliseconds(at))
+        round_ = self._round
         for part in await asyncio.gather(
             *(round_.ask(group) for group in grouped(shared)), *(round_.ask([query]) for query in alone)
         ):
@@ -205,10 +217,10 @@ class Prometheus:
 
         An instant without a fresh raw sample of the query's series is NoData("NotScraped"), whatever lookback gives.
         """
-        return await History(self._range, query, start, end, step).read()
+        return await History(partial(self._range, query.tenant), query, start, end, step).read()
 
-    async def _range(self, expression: str, start: int, end: int, step: timedelta) -> Envelope | Trouble:
-        async with self.slots:
+    async def _range(self, tenant: str, expression: str, start: int, end: int, step: timedelta) -> Envelope | Trouble:
+        async with self.slot(tenant):
             return await self._send(lambda: self._wire.evaluate_range(expression, start, end, step))
 
     async def _send(self, request: Callable[[], Envelope | Trouble]) -> Envelope | Trouble:
@@ -223,7 +235,7 @@ class Prometheus:
 
 @dataclass(slots=True)
 class _Round:
-    """One instant at which everything is asked; once the server is found down, nothing more is sent."""
+    """One instant at which everybody asks; once the server is found down, nothing more is sent."""
 
     server: Prometheus
     at: int
@@ -243,7 +255,7 @@ class _Round:
 
     async def _attempt(self, queries: Sequence[Prepared]) -> Answers | Trouble:
         """One request; the slot is kept for the trivial query, which must not wait behind the rest of the round."""
-        async with self.server.slots:
+        async with self.server.slot(queries[0].tenant):
             if self.outage is not None:
                 return self.outage
             found = await self.server.evaluate(Batch.of(queries), self.at)

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from tocsin.act.notify.address import read_address
-from tocsin.act.notify.lanes import Lanes
 from tocsin.act.notify.senders import Sender, Senders
 from tocsin.api.objects import API_VERSION, clip
 from tocsin.api.responder import Channel, Responder
@@ -31,8 +30,11 @@ from tocsin.decide.delivery import (
 )
 from tocsin.decide.plan import Notice, Notify
 from tocsin.decide.situation import Outcome
+from tocsin.lanes import Lanes
 from tocsin.settings import ChannelSettings
 
+AT_ONCE, PER_NAMESPACE, PER_CHANNEL = 64, 8, 4
+"""How many messages are under way at the same time."""
 _REMEMBERED = 4096
 """How many accepted notices are remembered, so that a repeated submission is answered and not sent."""
 
@@ -72,7 +74,7 @@ class Courier:
         self._api = api
         self._clock = clock
         self._sender = sender or Senders(settings, timeout)
-        self._lanes = Lanes()
+        self._lanes = Lanes(AT_ONCE, PER_NAMESPACE, PER_CHANNEL)
         self._under_way: dict[str, _Delivery] = {}
         self._accepted: OrderedDict[str, str] = OrderedDict()
         self._closing = False
