@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.contain import contain
+from tests.bench.deadlines import deadlines
+from tests.bench.flood import flood
 from tests.bench.ground import Ground
 from tests.bench.report import VERDICTS
 from tests.bench.results import Result
@@ -34,6 +36,14 @@ CASES: dict[str, tuple[Callable[[Ground, bool], list[Result]], str]] = {
     "soak": (
         lambda _, quick: soak(100, 20_000) if quick else soak(1000, 1_000_000),
         "a million evaluations",
+    ),
+    "deadlines": (
+        lambda ground, quick: deadlines(ground, [20], 20) if quick else deadlines(ground, [1000, 10_000]),
+        "very many deadlines in one second",
+    ),
+    "flood": (
+        lambda ground, quick: flood(ground, 5, 20) if quick else flood(ground, 60, 1000),
+        "one tenant floods",
     ),
     "contain": (lambda ground, quick: contain(ground, 10 if quick else 60), "time and writes to a containment"),
 }

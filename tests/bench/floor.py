@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import statistics
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tests.bench.ground import OURS, Ground
+from tests.bench.ground import OURS, Ground, Street
 from tests.bench.hands import Request
 
 
@@ -49,6 +50,16 @@ class Measure:
     @property
     def floor(self) -> Floor:
         return Floor(list(self.samples))
+
+
+def rollouts(street: Street, models: Sequence[str]) -> float:
+    """W′: the writes a second, everybody's, that the server bears while so many Deployments get two revisions."""
+    audit = street.ground.audit
+    audit.read(None)
+    began = time.monotonic()
+    street.deployments(models)
+    spent = time.monotonic() - began
+    return sum(one.is_write and one.namespace == street.namespace for one in audit.read(None)) / spent
 
 
 def raw_list(ground: Ground) -> float:

@@ -20,6 +20,7 @@ from tests.cluster.proxy import Proxy
 from tests.cluster.workloads import PORT, model_deployment
 from tests.e2e.exporter import exporting
 from tests.e2e.stage import API, BAD, GOOD, SYSTEM, Installed, OperatorProcess, policy_spec
+from tocsin.settings import Tenancy
 
 OURS = f"/apis/{API}"
 METRICS = 19090
@@ -62,12 +63,12 @@ class Ground:
         self.hands, self.audit = Hands(self.cluster), Audit(self.cluster)
 
     @contextmanager
-    def operator(self, **settings: Any) -> Iterator[Operator]:
+    def operator(self, tenancy: Tenancy = Tenancy.SINGLE) -> Iterator[Operator]:
         """An operator with the chart's rights whose queries go through a counting proxy; no budget stops it."""
         with Proxy(self.cluster.prometheus_service_url) as self.metrics:
-            server = {"url": self.metrics.url, "tenancy": "Single"}
-            chosen = {"prometheus": {"default": server}, "budget": {"containments": 100_000}, "leaseDuration": "5s"}
-            process = self.installed.operator("bench", **chosen | settings)
+            prometheus = {"default": {"url": self.metrics.url, "tenancy": str(tenancy)}}
+            budget = {"containments": 100_000}
+            process = self.installed.operator("bench", prometheus=prometheus, budget=budget, leaseDuration="5s")
             process.ports = (0, METRICS)
             process.start()
             try:
@@ -75,6 +76,22 @@ class Ground:
                 yield Operator(process, "127.0.0.1")
             finally:
                 process.stop()
+
+    def written(self) -> list[str]:
+        """What the operator has written since the audit log was last read, by resource, the Lease apart."""
+        return [one.resource for one in self.audit.read() if one.is_write and one.resource != "leases"]
+
+    def until_quiet(self, span: float) -> None:
+        """Wait until the operator has written nothing for so many seconds."""
+        quiet = time.monotonic()
+
+        def settled() -> bool:
+            nonlocal quiet
+            if self.written():
+                quiet = time.monotonic()
+            return time.monotonic() - quiet > span
+
+        self.cluster.wait(settled, 900, "quiet", every=0.5)
 
     def street(self, prefix: str) -> Street:
         """A namespace with an exporter that speaks for all of its models."""

@@ -49,11 +49,11 @@ class Hands:
         self._tls = ssl.create_default_context(cafile=cluster.ca)
         self._tls.load_cert_chain(cluster.admin_certificate, cluster.admin_key)
 
-    def do(self, requests: Sequence[Request], at_once: int = AT_ONCE) -> Spell:
-        """Do them all, so many at a time; raises AssertionError with the server's words when one is refused."""
-        return asyncio.run(self._do(requests, at_once))
+    def do(self, requests: Sequence[Request], at_once: int = AT_ONCE, user: str = "") -> Spell:
+        """Do them all, so many at a time, in a user's name; an AssertionError has the words of a refusal."""
+        return asyncio.run(self._do(requests, at_once, {"Impersonate-User": user} if user else {}))
 
-    async def _do(self, requests: Sequence[Request], at_once: int) -> Spell:
+    async def _do(self, requests: Sequence[Request], at_once: int, headers: dict[str, str]) -> Spell:
         each = [0.0] * len(requests)
         waiting = iter(enumerate(requests))
 
@@ -64,7 +64,7 @@ class Hands:
                 each[number] = time.perf_counter() - began
 
         connector = aiohttp.TCPConnector(ssl=self._tls, limit=0)
-        async with aiohttp.ClientSession(self._server, connector=connector) as session:
+        async with aiohttp.ClientSession(self._server, connector=connector, headers=headers) as session:
             began = time.perf_counter()
             await asyncio.gather(*(work(session) for _ in range(min(at_once, len(requests)))))
             return Spell(each, time.perf_counter() - began)

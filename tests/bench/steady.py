@@ -69,19 +69,7 @@ def _until_watched(ground: Ground, operator: Operator, size: int, every: int) ->
     ground.cluster.wait(lambda: operator.metric("tocsin_objects", kind) >= size, 120, "the policies", every=0.2)
     begun = operator.metric("tocsin_rounds_total")
     ground.cluster.wait(lambda: operator.metric("tocsin_rounds_total") >= begun + 3, 300, "three rounds", every=0.2)
-    quiet = time.monotonic()
-
-    def settled() -> bool:
-        nonlocal quiet
-        if _written(ground):
-            quiet = time.monotonic()
-        return time.monotonic() - quiet > 2 * every
-
-    ground.cluster.wait(settled, 600, "the last status to be written", every=0.5)
-
-
-def _written(ground: Ground) -> list[str]:
-    return [one.resource for one in ground.audit.read() if one.is_write and one.resource != "leases"]
+    ground.until_quiet(2 * every)
 
 
 def _cost(ground: Ground, operator: Operator, size: int, seconds: float) -> Cost:
@@ -95,7 +83,7 @@ def _cost(ground: Ground, operator: Operator, size: int, seconds: float) -> Cost
         seconds=time.monotonic() - began,
         rounds=operator.metric("tocsin_rounds_total") - rounds,
         queries=len(ground.metrics.calls) - queries,
-        writes=_written(ground),
+        writes=ground.written(),
         memory=operator.meter.memory,
     )
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from datetime import timedelta
 
 from tests.bench.audit import OPERATOR, Entry
 from tests.bench.contain import is_containment
+from tests.bench.floor import rollouts
 from tests.bench.ground import BAD, GOOD, Ground, names
 from tests.bench.results import Result
 
@@ -15,11 +15,7 @@ def storm(ground: Ground, models: int) -> list[Result]:
     """All models break between two scrapes; the floor is what the API server bears of plain rollouts."""
     street, crowd = ground.street("storm"), names(models)
     street.voices()
-    ground.audit.read(None)
-    began = time.monotonic()
-    street.deployments(crowd)
-    rolling = time.monotonic() - began
-    floor = sum(one.is_write and one.namespace == street.namespace for one in ground.audit.read(None)) / rolling
+    floor = rollouts(street, crowd)
     street.receivers("owners")
     street.say(crowd, GOOD)
     with ground.operator() as operator:

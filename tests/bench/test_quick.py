@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.bench.contain import contain
+from tests.bench.deadlines import deadlines
 from tests.bench.ground import Ground
 from tests.bench.steady import steady
 from tests.cluster.access import Access
@@ -27,6 +28,12 @@ def test_an_incident_takes_five_writes_until_it_is_contained(ground: Ground) -> 
 
     assert rows[5].met, rows[5]
     assert len(rows[3].numbers["seconds"]) == 3
+
+
+def test_every_one_of_many_deadlines_of_one_second_is_kept_by_two_writes_at_most(ground: Ground) -> None:
+    (row,) = deadlines(ground, [20], plain=5)  # it waits for each tier entry, and refuses one that comes early
+
+    assert max(row.numbers["writes"]) <= 2
 
 
 def test_while_nothing_is_wrong_nothing_is_written_and_one_query_asks_for_all(ground: Ground) -> None:
