@@ -38,6 +38,32 @@ def test_urgent_keys_go_before_the_usual_ones() -> None:
     run(body)
 
 
+def test_tenants_take_turns() -> None:
+    async def body(_: Queue[str]) -> None:
+        queue = Queue[str](tenant=lambda key: key[0])
+        for key in ("a1", "a2", "a3", "b1", "b2", "c1"):
+            queue.add(key)
+        assert [await queue.take() for _ in range(6)] == ["a1", "b1", "c1", "a2", "b2", "a3"]
+
+    run(body)
+
+
+def test_one_tenant_has_so_many_keys_worked_on_and_the_next_one_when_one_is_done() -> None:
+    async def body(_: Queue[str]) -> None:
+        queue = Queue[str](tenant=lambda key: key[0], each=2)
+        for number in range(4):
+            queue.add(f"a{number}", urgent=True)
+        queue.add("b0")
+        assert [await queue.take() for _ in range(3)] == ["a0", "a1", "b0"]
+        waiting = asyncio.create_task(queue.take())
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        queue.done("a0")
+        assert await waiting == "a2"
+
+    run(body)
+
+
 def test_a_usual_key_that_becomes_urgent_moves_up() -> None:
     async def body(queue: Queue[str]) -> None:
         queue.add("a")

@@ -39,6 +39,8 @@ from tocsin.settings import Settings
 log = structlog.get_logger()
 
 WORKERS = 12
+EACH = 6
+"""How many of them may work for one namespace."""
 PRUNE_EVERY = 180.0
 TRUST_EVERY = 20.0
 GAUGES_EVERY = 5.0
@@ -82,7 +84,7 @@ class Engine:
     """Whether the store has been filled by complete lists once."""
     beat: float = 0.0
     """When the loop last turned, on the monotonic clock."""
-    _queue: Queue[Key] = field(default_factory=Queue)
+    _queue: Queue[Key] = field(default_factory=lambda: Queue(_tenant, EACH))
     _schedule: Schedule[Key] = field(init=False)
     _targets: Targets = field(init=False)
     _term: Term | None = None
@@ -178,7 +180,7 @@ class Engine:
                     await asyncio.wait_for(self._queue.idle(), GRACE / 3)
             self._term = None
             await _end(workers)
-            self._queue, self._schedule = Queue(), Schedule(self.clock)
+            self._queue, self._schedule = Queue(_tenant, EACH), Schedule(self.clock)
 
     def _begin_term(self) -> Term:
         posting = Posting(self.api, self.clock, self.telemetry, self.identity)
@@ -358,6 +360,10 @@ class Engine:
             except (ApiError, NoAnswer) as lost:
                 log.warning(f"{what} failed, tried again", error=str(lost))
                 await self.clock.sleep(1.0)
+
+
+def _tenant(key: Key) -> str:
+    return key.about.namespace
 
 
 async def _end(tasks: list[asyncio.Task[None]]) -> None:

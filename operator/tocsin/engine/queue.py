@@ -3,29 +3,39 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, TypeVar
 
 Key = TypeVar("Key", bound=Hashable)
+Lane = dict[str, dict[Key, None]]
+"""The keys that wait, by tenant: whose turn it is comes first."""
 
 
 class Queue(Generic[Key]):
-    """Two lanes: what is urgent goes first, and is never behind bookkeeping."""
+    """Two lanes: what is urgent goes first, and is never behind bookkeeping.
 
-    def __init__(self) -> None:
-        self._urgent: dict[Key, None] = {}
-        self._usual: dict[Key, None] = {}
+    In each lane the tenants take turns, and one tenant has at most ``each`` keys worked on at once, so that whoever has
+    a thousand keys waiting keeps nobody else's waiting behind them.
+    """
+
+    def __init__(self, tenant: Callable[[Key], str] = lambda _: "", each: int | None = None) -> None:
+        self._tenant = tenant
+        self._each = each
+        self._urgent: Lane[Key] = {}
+        self._usual: Lane[Key] = {}
         self._active: set[Key] = set()
+        self._busy = Counter[str]()
         self._again: dict[Key, bool] = {}
         self._ready = asyncio.Event()
         self._rest = asyncio.Event()
 
     def __len__(self) -> int:
-        return len(self._urgent) + len(self._usual)
+        return sum(len(keys) for lane in (self._urgent, self._usual) for keys in lane.values())
 
     async def idle(self) -> None:
         """Return once nothing waits and nobody works."""
-        while len(self) or self._active:
+        while self._urgent or self._usual or self._active:
             self._rest.clear()
             await self._rest.wait()
 
@@ -34,21 +44,26 @@ class Queue(Generic[Key]):
         if key in self._active:
             self._again[key] = urgent or self._again.get(key, False)
             return
+        tenant = self._tenant(key)
         if urgent:
-            self._usual.pop(key, None)
-            self._urgent[key] = None
-        elif key not in self._urgent:
-            self._usual[key] = None
+            _remove(self._usual, tenant, key)
+            self._urgent.setdefault(tenant, {})[key] = None
+        elif key not in self._urgent.get(tenant, {}):
+            self._usual.setdefault(tenant, {})[key] = None
         self._ready.set()
 
     async def take(self) -> Key:
         """The next key; it is active until ``done``."""
         while True:
             for lane in (self._urgent, self._usual):
-                if lane:
-                    key = next(iter(lane))
-                    del lane[key]
+                tenant = next((one for one in lane if self._each is None or self._busy[one] < self._each), None)
+                if tenant is not None:
+                    key = next(iter(lane[tenant]))
+                    _remove(lane, tenant, key)
+                    if tenant in lane:
+                        lane[tenant] = lane.pop(tenant)  # behind the others
                     self._active.add(key)
+                    self._busy[tenant] += 1
                     return key
             self._ready.clear()
             await self._ready.wait()
@@ -56,8 +71,13 @@ class Queue(Generic[Key]):
     def done(self, key: Key) -> None:
         """The work on the key has ended."""
         self._active.discard(key)
+        tenant = self._tenant(key)
+        self._busy[tenant] -= 1
+        if not self._busy[tenant]:
+            del self._busy[tenant]
         if key in self._again:
             self.add(key, urgent=self._again.pop(key))
+        self._ready.set()
         self._rest.set()
 
     async def serve(self, work: Callable[[Key], Awaitable[None]]) -> None:
@@ -68,3 +88,10 @@ class Queue(Generic[Key]):
                 await work(key)
             finally:
                 self.done(key)
+
+
+def _remove(lane: Lane[Key], tenant: str, key: Key) -> None:
+    keys = lane.get(tenant, {})
+    keys.pop(key, None)
+    if not keys:
+        lane.pop(tenant, None)
