@@ -10,13 +10,17 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.bench.analysis import analysis
 from tests.bench.contain import contain
+from tests.bench.crashes import crashes
 from tests.bench.deadlines import deadlines
 from tests.bench.flood import flood
 from tests.bench.ground import Ground
+from tests.bench.growth import growth
 from tests.bench.report import VERDICTS
 from tests.bench.results import Result
 from tests.bench.soak import soak
@@ -27,25 +31,60 @@ from tests.cluster.tools import KUBERNETES
 from tests.e2e.stage import Installed
 from tocsin import __version__
 
-CASES: dict[str, tuple[Callable[[Ground, bool], list[Result]], str]] = {
-    "steady": (
-        lambda ground, quick: steady(ground, [50, 100], 10, 1) if quick else steady(ground, [100, 1000, 5000], 20, 5),
+POWERS = [1, 2, 4, 8]
+
+
+@dataclass(frozen=True)
+class Case:
+    """What can be measured by itself."""
+
+    what: str
+    full: Callable[[Ground], list[Result]]
+    quick: Callable[[Ground], list[Result]]
+
+
+CASES = {
+    "steady": Case(
         "cost when nothing is wrong, and starts",
+        full=lambda ground: steady(ground, [100, 1000, 5000], 20, 5),
+        quick=lambda ground: steady(ground, [50, 100], 10, 1),
     ),
-    "storm": (lambda ground, quick: storm(ground, 30 if quick else 1000), "everything breaks at once"),
-    "soak": (
-        lambda _, quick: soak(100, 20_000) if quick else soak(1000, 1_000_000),
-        "a million evaluations",
+    "storm": Case(
+        "everything breaks at once",
+        full=lambda ground: storm(ground, [100, 300, 1000]),
+        quick=lambda ground: storm(ground, [10, 30]),
     ),
-    "deadlines": (
-        lambda ground, quick: deadlines(ground, [20], 20) if quick else deadlines(ground, [1000, 10_000]),
+    "deadlines": Case(
         "very many deadlines in one second",
+        full=lambda ground: deadlines(ground, [100, 300, 1000]),
+        quick=lambda ground: deadlines(ground, [10, 20], 20),
     ),
-    "flood": (
-        lambda ground, quick: flood(ground, 5, 20) if quick else flood(ground, 60, 1000),
+    "flood": Case(
         "one tenant floods",
+        full=lambda ground: flood(ground, 60, 1000),
+        quick=lambda ground: flood(ground, 5, 20),
     ),
-    "contain": (lambda ground, quick: contain(ground, 10 if quick else 60), "time and writes to a containment"),
+    "contain": Case(
+        "time and writes to a containment",
+        full=lambda ground: contain(ground, 60),
+        quick=lambda ground: contain(ground, 10),
+    ),
+    "analysis": Case(
+        "beside Argo Rollouts' analysis",
+        full=lambda ground: analysis(ground, 300, 5, 20, 5),
+        quick=lambda ground: analysis(ground, 20, 2, 6, 2),
+    ),
+    "growth": Case(
+        "by signals, and by responders",
+        full=lambda ground: growth(ground, POWERS, POWERS, 50, 20),
+        quick=lambda ground: growth(ground, [1, 2], [1, 2], 5, 5),
+    ),
+    "crashes": Case("killed beside every write", full=lambda _: crashes(), quick=lambda _: crashes()),
+    "soak": Case(
+        "a million evaluations",
+        full=lambda _: soak(1000, 1_000_000),
+        quick=lambda _: soak(100, 20_000),
+    ),
 }
 
 
@@ -56,8 +95,9 @@ def run(wanted: list[str], quick: bool, say: Callable[[str], object]) -> list[Re
         ground = Ground(cluster, Installed.install(cluster, Path(folder)), Path(folder))
         for name in wanted:
             began = time.monotonic()
-            say(f"{name}: {CASES[name][1]} …")
-            for result in CASES[name][0](ground, quick):
+            case = CASES[name]
+            say(f"{name}: {case.what} …")
+            for result in (case.quick if quick else case.full)(ground):
                 results.append(result)
                 verdict = VERDICTS[result.met]
                 say(f"  row {result.row}: {result.what}: {result.measured}; target {result.target}: {verdict}")

@@ -55,7 +55,7 @@ def _due_at_once(street: Street, crowd: list[str]) -> tuple[float, int]:
     street.policies(crowd, lambda model: _patient(model, every))
     street.measured()
     street.say(crowd, BAD)
-    incidents = _opened(street, set(crowd))
+    incidents = opened(street, set(crowd))
     street.ground.until_quiet(3)
     due = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=10 + len(crowd) // 30)
     where, stamp = street.path(OURS, "incidents"), due.strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -79,7 +79,7 @@ def _patient(model: str, every: int) -> dict[str, Any]:
     return a_spec(model, every=f"{every}s") | calm | {"tiers": tiers}
 
 
-def _opened(street: Street, crowd: set[str]) -> dict[str, Any]:
+def opened(street: Street, crowd: set[str]) -> dict[str, Any]:
     """The tier that each of their incidents is in, once all have told their owners."""
     found: dict[str, Any] = {}
 

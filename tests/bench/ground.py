@@ -97,6 +97,12 @@ class Ground:
         """A namespace with an exporter that speaks for all of its models."""
         return Street(self, self.cluster.namespace(prefix))
 
+    def vacate(self, street: Street) -> None:
+        """Leave a street whose policies the next measurement must not pay for."""
+        where = street.path(OURS, "escalationpolicies")
+        self.hands.do([Request("DELETE", where)])
+        street.close()
+
     def seconds_of(self, ended: float) -> datetime:
         """An instant of the proxies' monotonic clock as a time of day."""
         return datetime.fromtimestamp(time.time() - time.monotonic() + ended, UTC)

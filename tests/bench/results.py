@@ -14,7 +14,7 @@ class Result:
 
     case: str
     row: int
-    """Of the targets."""
+    """Of the targets; 0 for what has none, and is told for how it grows."""
     what: str
     target: str
     measured: str
@@ -39,3 +39,8 @@ def exponent(sizes: Sequence[float], costs: Sequence[float]) -> float:
     xs, ys = [math.log(size) for size in sizes], [math.log(cost) for cost in costs]
     x, y = sum(xs) / len(xs), sum(ys) / len(ys)
     return sum((a - x) * (b - y) for a, b in zip(xs, ys, strict=True)) / sum((a - x) ** 2 for a in xs)
+
+
+def curve(x: str, y: str, xs: Sequence[float], ys: Sequence[float]) -> dict[str, Any]:
+    """What a plot shows: costs by sizes, what each is in words, and how cost grows; nothing for a single size."""
+    return {"x": x, "y": y, "xs": list(xs), "ys": list(ys), "exponent": exponent(xs, ys)} if len(xs) > 1 else {}

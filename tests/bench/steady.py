@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.bench.floor import raw_list
 from tests.bench.ground import GOOD, Ground, Operator, a_spec, names
-from tests.bench.results import Result, exponent
+from tests.bench.results import Result, curve
 
 NAMESPACES = 4
 
@@ -50,8 +50,8 @@ def steady(ground: Ground, sizes: list[int], seconds: float, every: int) -> list
             street.say(fresh, GOOD)
             street.policies(fresh, lambda model: watching(model, every))
         with ground.operator() as operator:
-            _until_watched(ground, operator, size, every)
-            costs.append(_cost(ground, operator, size, seconds))
+            until_watched(ground, operator, size, every)
+            costs.append(cost_of(ground, operator, size, seconds))
         starts.append(_start(ground, size, every))
     for street in streets:
         street.close()
@@ -63,7 +63,7 @@ def watching(model: str, every: int) -> dict[str, Any]:
     return a_spec(model, every=f"{every}s") | {"models": [{"name": model}], "containment": []}
 
 
-def _until_watched(ground: Ground, operator: Operator, size: int, every: int) -> None:
+def until_watched(ground: Ground, operator: Operator, size: int, every: int) -> None:
     """Every policy is in the store and was evaluated once."""
     kind = 'kind="EscalationPolicy"'
     ground.cluster.wait(lambda: operator.metric("tocsin_objects", kind) >= size, 120, "the policies", every=0.2)
@@ -72,7 +72,8 @@ def _until_watched(ground: Ground, operator: Operator, size: int, every: int) ->
     ground.until_quiet(2 * every)
 
 
-def _cost(ground: Ground, operator: Operator, size: int, seconds: float) -> Cost:
+def cost_of(ground: Ground, operator: Operator, size: int, seconds: float) -> Cost:
+    """What so many seconds cost in which nothing is wrong."""
     ground.audit.read()
     queries, rounds = len(ground.metrics.calls), operator.metric("tocsin_rounds_total")
     cpu, began = operator.meter.cpu, time.monotonic()
@@ -95,7 +96,7 @@ def _start(ground: Ground, size: int, every: int) -> Result:
     with ground.operator() as operator:
         ground.cluster.wait(lambda: operator.metric("tocsin_rounds_total") >= 1, 300, "the first round", every=0.05)
         spent = time.monotonic() - began
-        _until_watched(ground, operator, size, every)
+        until_watched(ground, operator, size, every)
         ranges = [call for call in ground.metrics.calls if "query_range" in call.path and call.ended]
         asking = sum((call.ended or 0.0) - call.started for call in ranges)
     allowed = 10 * listing + asking + every
@@ -116,7 +117,7 @@ def _rows(costs: list[Cost]) -> list[Result]:
     last = costs[-1]
     a_round = [one.queries / one.rounds for one in costs]
     budget = 120 + 6 * last.policies / 1000
-    growth = exponent([one.policies for one in costs], [one.cpu for one in costs]) if len(costs) > 1 else 1.0
+    per_round = [one.cpu * 1000 / one.rounds for one in costs]
     sizes = ", ".join(str(one.policies) for one in costs)
     return [
         Result(
@@ -151,13 +152,12 @@ def _rows(costs: list[Cost]) -> list[Result]:
         ),
         Result(
             case="steady",
-            row=9,
-            what="processor time per 1,000 evaluations",
-            target="≤ 1/50 of Argo Rollouts' analysis",
-            measured=", ".join(f"{one.per_thousand:.0f} ms at {one.policies}" for one in costs)
-            + f"; cost grows with policies to the power of {growth:.2f}",
+            row=0,
+            what="processor time for 1,000 evaluations, by policies",
+            target="",
+            measured=", ".join(f"{one.per_thousand:.0f} ms at {one.policies}" for one in costs),
             met=None,
             how="/proc of the operator, everything it does included",
-            numbers=raw,
+            numbers={"curve": curve("policies", "ms a round", [one.policies for one in costs], per_round)},
         ),
     ]

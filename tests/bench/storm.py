@@ -2,17 +2,40 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from typing import Any
 
 from tests.bench.audit import OPERATOR, Entry
 from tests.bench.contain import is_containment
 from tests.bench.floor import rollouts
 from tests.bench.ground import BAD, GOOD, Ground, names
-from tests.bench.results import Result
+from tests.bench.results import Result, curve
 
 
-def storm(ground: Ground, models: int) -> list[Result]:
-    """All models break between two scrapes; the floor is what the API server bears of plain rollouts."""
+def storm(ground: Ground, sizes: list[int]) -> list[Result]:
+    """All models break between two scrapes, more and more of them; the floor is what the server bears of rollouts."""
+    runs = [_one(ground, models) for models in sizes]
+    last, models = runs[-1], sizes[-1]
+    spent, k, floor = last["seconds"], last["k"], last["floor"]
+    ratio = spent * floor / models / k
+    return [
+        Result(
+            case="storm",
+            row=4,
+            what=f"{models} models breach at once, last containment",
+            target="≤ 1.5 × models · k / W′",
+            measured=f"{spent:.1f} s; k = {k:.1f} requests, W′ = {floor:.0f} writes/s: {ratio:.2f} ×",
+            met=ratio <= 1.5,
+            how="audit log; W′ from rolling out two revisions of as many Deployments in the same run",
+            numbers={
+                "runs": runs,
+                "curve": curve("models that breach at once", "s to the last", sizes, [one["seconds"] for one in runs]),
+            },
+        )
+    ]
+
+
+def _one(ground: Ground, models: int) -> dict[str, Any]:
+    """One storm: seconds to the last containment, requests for each, the floor, and processor time."""
     street, crowd = ground.street("storm"), names(models)
     street.voices()
     floor = rollouts(street, crowd)
@@ -26,32 +49,20 @@ def storm(ground: Ground, models: int) -> list[Result]:
         street.say(crowd, BAD)
         entries = _until_contained(ground, set(crowd))
         cpu = operator.meter.cpu - cpu
-    street.close()
+    ground.vacate(street)
     ended = [one.ended for one in entries if _contains(one, set(crowd))]
     opened = min(one.began for one in entries if one.resource == "incidents" and one.verb == "create")
     answers = [ground.seconds_of(call.ended) for call in ground.metrics.calls if call.ended]
     decided = max(instant for instant in answers if instant <= opened)
-    window = [one for one in entries if decided <= one.began <= max(ended)]
-    spent, k = (max(ended) - decided) / timedelta(seconds=1), len(window) / models
-    allowed = 1.5 * models * k / floor
-    return [
-        Result(
-            case="storm",
-            row=4,
-            what=f"{models} models breach at once, last containment",
-            target="≤ 1.5 × models · k / W′",
-            measured=f"{spent:.1f} s; k = {k:.1f} requests, W′ = {floor:.0f} writes/s: {spent / (allowed / 1.5):.2f} ×",
-            met=spent <= allowed,
-            how="audit log; W′ from rolling out two revisions of as many Deployments in the same run",
-            numbers={
-                "seconds": spent,
-                "k": k,
-                "floor": floor,
-                "cpu": cpu,
-                "each": sorted((one - decided) / timedelta(seconds=1) for one in ended),
-            },
-        )
-    ]
+    requests = sum(decided <= one.began <= max(ended) for one in entries)
+    return {
+        "models": models,
+        "seconds": (max(ended) - decided).total_seconds(),
+        "k": requests / models,
+        "floor": floor,
+        "cpu": cpu,
+        "each": sorted((one - decided).total_seconds() for one in ended),
+    }
 
 
 def _contains(entry: Entry, crowd: set[str]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import fcntl
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -66,6 +67,7 @@ TOOLS = (
     ),
     Tool("helm", ("helm.sh/helm/v4/cmd/helm",)),
     Tool("kind", ("sigs.k8s.io/kind",)),
+    Tool("argo-rollouts", ("github.com/argoproj/argo-rollouts/cmd/rollouts-controller",)),
 )
 DEFAULT = ("etcd", "kubernetes", "prometheus", "helm")
 
@@ -90,6 +92,15 @@ def ensure(*names: str) -> dict[str, Path]:
         if folder is not None
         for name in tool.binaries
     }
+
+
+def source(module: str, tool: str) -> Path:
+    """Where the source of a module lies that a tool is built from, with what it ships beside code."""
+    (folder,) = (one.folder for one in TOOLS if one.name == tool)
+    environment = os.environ | {"GOTOOLCHAIN": "local"}
+    command = ["go", "mod", "download", "-json", module]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment, check=True)
+    return Path(json.loads(done.stdout)["Dir"])
 
 
 def _home(tool: Tool) -> Path:
