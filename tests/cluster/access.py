@@ -66,9 +66,6 @@ class Access(ABC):
     """Prometheus as a pod reaches it."""
     sink: Sink
 
-    audit_log: Path | None = None
-    """One JSON audit event a line, level Metadata; only where we start the API server."""
-
     _tools: dict[str, Path]
     _api_url: str | None = None
     _tls: ssl.SSLContext | None = None

@@ -35,7 +35,8 @@ class Cluster(Access):
         self._tools = ensure()
         self._block = Block()
         self.folder = self._block.folder
-        self.audit_log: Path = self.folder / "audit.log"
+        self.audit_log = self.folder / "audit.log"
+        """One JSON audit event a line, level Metadata."""
         (self.folder / "logs").mkdir()
         self.authority = Authority(self.folder / "pki")
         self._setting = controlplane.Setting(self._block, self.authority, self._tools, self.folder)

@@ -162,7 +162,7 @@ class Post:
 
 
 def judge(status: int, headers: Mapping[str, str]) -> Answer:
-    """What an HTTP status means: 2xx accepted, busy tried again, everything else refused for now."""
+    """What an HTTP status means: 2xx accepted, busy tried again, everything else a refusal."""
     if 200 <= status < 300:
         return Accepted(str(status))
     if status in _AGAIN or status >= 500:
