@@ -32,9 +32,10 @@ from tests.builders import (
 from tocsin.api.decision import Decision
 from tocsin.api.incident import Incident, IncidentStatus
 from tocsin.decide.defaults import SignalRule
+from tocsin.decide.gist import gist
 from tocsin.decide.incident import plan
 from tocsin.decide.people import HEARD
-from tocsin.decide.plan import Plan
+from tocsin.decide.plan import Contain, Plan
 from tocsin.decide.signals import advance
 from tocsin.decide.situation import Budget, Failed, Memory, NoTarget, Outcome, Situation, Trust
 from tocsin.decide.story import LINES
@@ -143,7 +144,7 @@ class World:
             fields |= {"severity": severity}
         if kind == "Authorise":
             fields |= {"option": option, "digest": RULES.digests[option], "expireTime": self.now + HOUR}
-        return a_decision(kind, by, self.now, uid=f"decision-{len(self.decisions)}", **fields)
+        return a_decision(kind, by, self.now, uid=f"decision-{len(self.decisions)}-{by}", **fields)
 
     def situation(self) -> Situation:
         return Situation(
@@ -202,6 +203,54 @@ def test_planning_comes_to_rest_and_then_plans_nothing_new(happenings: list[Happ
         assert again.status is written.status
         assert again.effects == ()
         assert again.events == ()
+
+
+@MANY
+@given(
+    approvers=st.lists(st.sampled_from(PEOPLE), max_size=3),
+    spells=st.lists(st.tuples(HAPPENINGS, VALUES, VALUES, st.integers(1, 12)), max_size=8),
+)
+def test_an_evaluation_with_the_same_gist_changes_nothing(
+    approvers: list[str], spells: list[tuple[Happening, Any, Any, int]]
+) -> None:
+    world = World()
+    for _ in range(5):
+        world.live(Happening(MIN, values=(0.9, 0.9)))
+    at_rest(world)
+    world.decisions += [world.decision("Approve", by, "last-healthy", "") for by in approvers]
+    for one, latency, errors, times in [(Happening(timedelta()), 0.9, 0.9, 8), *spells]:
+        world.live(one)
+        for _ in range(times):
+            found = at_rest(world)
+            told = gist(RULES, world.incident.status, world.memories, None)
+            world.live(Happening(after=timedelta(seconds=30), values=(latency, errors)))
+            if world.incident.resolved or told != gist(RULES, world.incident.status, world.memories, None):
+                continue
+            if found.look_again_at is None or world.now < found.look_again_at:
+                anew = plan(told_all(world))
+                assert anew.status is world.incident.status
+                assert (anew.effects, anew.events) == ((), ())
+
+
+def at_rest(world: World) -> Plan:
+    """Plan and do until nothing is left to do at once."""
+    while True:
+        found = plan(told_all(world))
+        if found.status is world.incident.status:
+            return found
+        world.write(found)
+        for effect in found.effects:
+            world.outcomes[effect.key] = Outcome(effect.key, "Done", world.now)
+            if isinstance(effect, Contain):
+                world.target = {"last-healthy": rolled_back(effect.key), "fewer": TARGETS[2], "stop": TARGETS[3]}[
+                    effect.proposal.option
+                ]
+
+
+def told_all(world: World) -> Situation:
+    """The situation in which every effect is under way that has no outcome yet."""
+    keys = frozenset(effect.key for effect in world.incident.status.effects)
+    return replace(world.situation(), under_way=keys - world.outcomes.keys())
 
 
 @MANY

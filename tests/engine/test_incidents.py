@@ -18,9 +18,10 @@ from tests.engine.test_looks import Eye
 from tocsin.api.incident import Incident
 from tocsin.api.objects import API_VERSION
 from tocsin.api.policy import EscalationPolicy
-from tocsin.decide.situation import Trust
+from tocsin.decide.situation import Memory, Trust
 from tocsin.engine.incidents import Incidents
 from tocsin.engine.looks import Looks
+from tocsin.engine.telemetry import Telemetry
 from tocsin.observe.cluster import Pair, Store
 
 HEIR = Pair("models", "heir", "fraud")
@@ -155,3 +156,66 @@ def test_no_option_goes_on_by_an_older_look(minutes: int, looks: int) -> None:
     asyncio.run(advance())
 
     assert eye.looks == looks
+
+
+class Accepting:
+    """An API server that takes every status; the next version of the incident is what was written."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    async def merge(self, where: str, body: Any) -> Any:
+        (incident,) = self.store.incidents_of(HEIR)
+        kept = {"apiVersion": API_VERSION, "kind": "Incident"} | incident.dump()
+        kept["status"] = {**kept["status"], **body["status"]}
+        kept["metadata"]["resourceVersion"] = str(int(body["metadata"]["resourceVersion"]) + 1)
+        return kept
+
+
+def worked_on(measured: dict[str, Memory]) -> Incidents:
+    """What knows a contained incident, once everything that is to be done now is done."""
+    work = some(under("heir", "heir-1", **the_status(an_executed())))
+
+    async def trusted(_: bool) -> Any:
+        return Trust.TRUSTED, T0
+
+    def measurements(memories: dict[str, Memory]) -> Any:
+        return SimpleNamespace(
+            memories_of=lambda *_: memories,
+            known_of=lambda _: memories,
+            affected_by=lambda _: None,
+            release=lambda *_: None,
+        )
+
+    work.api, work.trust, work.telemetry = Accepting(work.store), trusted, Telemetry()  # type: ignore[assignment]
+    work.looks, work.leads, work.at = Looks(Eye(rolled_back(KEY)), work.clock), lambda _: True, lambda *_: None
+    work.posting = SimpleNamespace(post=lambda *_: None)  # type: ignore[assignment]  # nobody reads them
+    work.courier = SimpleNamespace(submit=lambda *_: None)  # type: ignore[assignment]  # notices stay under way
+    work.measured = measurements(latency(*SUSTAINED, at=T0 + MIN))
+    asyncio.run(work.work(HEIR))
+    work.measured = measurements(measured)
+    return work
+
+
+@pytest.mark.parametrize(
+    ("seconds", "memories", "stirs"),
+    [
+        pytest.param(1, latency(*SUSTAINED, 0.9, at=T0 + 2 * MIN), False, id="it is as bad as it was"),
+        pytest.param(
+            61, latency(*SUSTAINED, 0.9, at=T0 + 2 * MIN), True, id="a watch may have been frozen for so long"
+        ),
+        pytest.param(1, latency(*SUSTAINED, 0.2, at=T0 + 2 * MIN), True, id="it is well again"),
+        pytest.param(1, {}, True, id="what was known is lost"),
+    ],
+)
+def test_an_evaluation_that_tells_nothing_new_is_not_decided_on(
+    seconds: int, memories: dict[str, Memory], stirs: bool
+) -> None:
+    work = worked_on(memories)
+    asyncio.run(work.clock.advance(seconds))  # type: ignore[attr-defined]  # the clock of these tests
+
+    assert work.stirs(HEIR) is stirs
+
+
+def test_what_was_not_decided_to_the_end_is_decided_at_the_next_evaluation() -> None:
+    assert some(under("heir", "heir-1")).stirs(HEIR)

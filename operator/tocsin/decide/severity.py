@@ -15,10 +15,13 @@ from tocsin.api.incident import Score, Term
 from tocsin.api.objects import Severity
 from tocsin.api.policy import Risk
 from tocsin.decide.defaults import number_of
+from tocsin.decide.situation import Measured
 
 BANDS = ((75, Severity.SEV1), (55, Severity.SEV2), (35, Severity.SEV3))
 AFFECTED_BANDS = (10, 1_000, 10_000, 100_000)
 WARN_ONLY = Fraction(7, 10)
+UNFAIR = Decimal("0.8")
+FAIR_SAMPLES = 100
 CAPPED = "signals at warn level only, below 0.7: at most SEV2"
 """Stands among the floors of a score, and is none."""
 
@@ -102,6 +105,11 @@ def _worst(severities: Mapping[str, Fraction]) -> str:
     name = max(severities, key=lambda one: severities[one])
     more = f", {len(severities) - 1} more × 0.05, at most 1" if len(severities) > 1 else ""
     return f"{name} {as_decimal(severities[name])}{more}"
+
+
+def is_unfair(reading: Measured) -> bool:
+    """Whether a fairness ratio is below four fifths, on samples enough to say so."""
+    return reading.value < UNFAIR and (reading.samples or 0) >= FAIR_SAMPLES
 
 
 def rounded(risk: Decimal) -> int:

@@ -9,14 +9,12 @@ from tocsin.api.objects import Severity, clip
 from tocsin.api.policy import OnNoData, SignalKind
 from tocsin.decide import signals
 from tocsin.decide.defaults import SignalRule
-from tocsin.decide.severity import CAPPED, Evidence, as_decimal, as_fraction, rounded, score
+from tocsin.decide.severity import CAPPED, Evidence, as_decimal, as_fraction, is_unfair, rounded, score
 from tocsin.decide.situation import Failed, Measured, Memory, NoData, Situation
 from tocsin.decide.story import tell
 
 WORDS = 400
 """So many characters has a signal's message: a failed query quotes its server."""
-UNFAIR = Fraction(4, 5)
-FAIR_SAMPLES = 100
 FAILED_STATES = (OptionState.FAILED, OptionState.DID_NOT_HELP, OptionState.REVERTED)
 
 
@@ -159,17 +157,12 @@ def _floors(s: Situation, status: IncidentStatus) -> dict[str, Severity]:
             continue
         if rule.floor:
             floors[f"signal {signal.name} is sustained: at least {rule.floor}, by the policy"] = rule.floor
-        if rule.kind is SignalKind.FAIRNESS and _is_unfair(s.signals.get(signal.name)):
+        if rule.kind is SignalKind.FAIRNESS and _was_unfair(s.signals.get(signal.name)):
             floors[f"fairness ratio {signal.name} below 0.8: at least SEV1"] = Severity.SEV1
     if status.cause == "Report":
         floors["reported by a person: at least SEV3"] = Severity.SEV3
     return floors
 
 
-def _is_unfair(memory: Memory | None) -> bool:
-    return (
-        memory is not None
-        and isinstance(memory.reading, Measured)
-        and memory.reading.value < as_decimal(UNFAIR)
-        and (memory.reading.samples or 0) >= FAIR_SAMPLES
-    )
+def _was_unfair(memory: Memory | None) -> bool:
+    return memory is not None and isinstance(memory.reading, Measured) and is_unfair(memory.reading)

@@ -191,7 +191,7 @@ class Engine:
             settings=self.settings,
             clock=self.clock,
             telemetry=self.telemetry,
-            wake=lambda pair, opens: self._queue.add(Key("incident", pair), urgent=opens),
+            wake=self._evaluated,
             prove=self._prove,
             tell_policy=lambda name: self._queue.add(Key("policy", name)),
             tell_health=self._tell_health,
@@ -283,6 +283,10 @@ class Engine:
     def _due(self, key: Key, _: datetime) -> None:
         self._barred.pop(key, None)
         self._queue.add(key, urgent=key.work == "incident")
+
+    def _evaluated(self, pair: Pair, opens: bool) -> None:
+        if opens or (self._term and self._term.incidents.stirs(pair)):
+            self._queue.add(Key("incident", pair), urgent=opens)
 
     def _prove(self, pair: Pair, rules: Rules, memories: Mapping[str, Memory]) -> None:
         if self._term and self._term.revisions.due(pair, rules, memories):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -22,7 +22,8 @@ from tocsin.apiserver import ApiError, ApiServer, NoAnswer, path
 from tocsin.clock import Clock
 from tocsin.decide.defaults import freeze
 from tocsin.decide.facts import was_joined
-from tocsin.decide.incident import cause_to_open, plan, reopens
+from tocsin.decide.gist import gist
+from tocsin.decide.incident import HOLD_CHECK, cause_to_open, plan, reopens
 from tocsin.decide.people import unheard
 from tocsin.decide.plan import Contain, Notify, Plan
 from tocsin.decide.situation import Budget, Memory, Outcome, Situation, Trust
@@ -50,6 +51,10 @@ class Measurements(Protocol):
         """What an incident is decided by, whatever became of its policy."""
         ...
 
+    def known_of(self, incident: Incident) -> Mapping[str, Memory]:
+        """What an incident was last decided by, as it is now."""
+        ...
+
     def affected_by(self, incident: Incident) -> Decimal | None:
         """How many decisions an incident has affected so far."""
         ...
@@ -61,6 +66,16 @@ class Measurements(Protocol):
 
 class Unlucky(Exception):
     """Something that passes: the key is worked on again after a while."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """A pair on which nothing is left to do but to wait."""
+
+    until: float
+    """On the monotonic clock: a watch may be frozen, so that no rest is longer than a look counts."""
+    gists: Mapping[str, Hashable]
+    """By the UID of each open incident: what the measurements told it when it was last decided."""
 
 
 @dataclass(slots=True)
@@ -88,9 +103,23 @@ class Incidents:
     at: Callable[[Pair, datetime | None], None]
     _outcomes: dict[Pair, dict[str, Outcome]] = field(default_factory=dict)
     _under_way: dict[Pair, set[str]] = field(default_factory=dict)
+    _rests: dict[Pair, Rest] = field(default_factory=dict)
+
+    def stirs(self, pair: Pair) -> bool:
+        """Whether an evaluation has to be decided on; while it tells nothing new, what else happens wakes the pair."""
+        rest = self._rests.get(pair)
+        return rest is None or self.clock.monotonic() >= rest.until or self._gists(pair) != rest.gists
+
+    def _gists(self, pair: Pair) -> dict[str, Hashable]:
+        return {
+            one.metadata.uid: gist(one.rules, one.status, self.measured.known_of(one), self.measured.affected_by(one))
+            for one in self.store.incidents_of(pair)
+            if not one.resolved and one.rules
+        }
 
     async def work(self, pair: Pair) -> None:
         """Bring the pair's incident as far as it goes now; raises ApiError, NoAnswer or Unlucky for what passes."""
+        self._rests.pop(pair, None)
         self.looks.begin(pair)
         incidents = self.store.incidents_of(pair)
         open_ = [one for one in incidents if not one.resolved]
@@ -100,8 +129,11 @@ class Incidents:
         uids = {one.metadata.uid for one in open_}
         others = [one for one in incidents if one.metadata.uid not in uids]
         unsettled = [one for one in others if self._is_unsettled(pair, one)]
+        gists: dict[str, Hashable] = {}
         for incident in (*unsettled, *reversed(open_)):  # the oldest last: it goes on, and says when to look again
-            await self._advance(pair, incident)
+            gists |= await self._advance(pair, incident)
+        if open_:
+            self._rests[pair] = Rest(self.clock.monotonic() + HOLD_CHECK.total_seconds(), gists)
         self.measured.release(pair, [one for one in self.store.incidents_of(pair) if not one.resolved])
         self._forget_gone(pair)
 
@@ -109,6 +141,7 @@ class Incidents:
         """Tell nobody of an incident that is gone, and keep nothing of a target that no open incident holds."""
         if not any(not one.resolved for one in self.store.incidents_of(pair)):
             self.looks.drop(pair)
+            self._rests.pop(pair, None)
         uids = {one.metadata.uid for one in self.store.incidents_of(pair)}
         for key in [key for key in self._under_way.get(pair, ()) if key.split("/", 1)[0] not in uids]:
             self.courier.withdraw(key)
@@ -163,12 +196,13 @@ class Incidents:
         found = next((one for one in policy.spec.models if one.name == model), None)
         return freeze(policy, found) if found else None
 
-    async def _advance(self, pair: Pair, incident: Incident) -> None:
+    async def _advance(self, pair: Pair, incident: Incident) -> dict[str, Hashable]:
+        """Decide until nothing is left to do at once; gives what the measurements told then, by the incident's UID."""
         for _ in range(TURNS):
             known = self.looks.kept(pair)
             situation = await self._situation(pair, incident)
             if situation is None:
-                return
+                return {}
             decided = plan(situation)
             moves = decided.needs_budget or decided.status.containment != incident.status.containment
             if known and situation.target is known and moves:
@@ -176,12 +210,13 @@ class Incidents:
                 continue
             if decided.needs_budget:
                 decided = plan(replace(situation, budget=await self._reserve(pair, incident)))
+            told = gist(situation.rules, decided.status, situation.signals, situation.affected)
             written = await self._write(incident, decided)
             if written is None:
                 fresh = await self._read(incident)
                 if fresh is None:
                     self.at(pair, None)
-                    return
+                    return {}
                 incident = fresh
                 continue
             for duty in newly_missed(incident.status, written.status):
@@ -194,8 +229,9 @@ class Incidents:
                 self._tell(incident, decided)  # behind what contains
             if not acted:
                 self.at(pair, decided.look_again_at)
-                return
+                return {} if incident.resolved else {incident.metadata.uid: told}
         self.again(pair)
+        return {}
 
     async def _reserve(self, pair: Pair, incident: Incident) -> Budget:
         reserved = await self.budget.reserve(pair.namespace, incident.metadata.uid, self.clock.now())

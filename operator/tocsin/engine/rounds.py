@@ -70,7 +70,7 @@ class Rounds:
     clock: Clock
     telemetry: Telemetry
     wake: Callable[[Pair, bool], None]
-    """Called when an evaluation bears on an open incident, or, with True, calls for one."""
+    """Called when there is an evaluation of an open incident, or, with True, one that calls for one."""
     prove: Callable[[Pair, Rules, Mapping[str, Memory]], None]
     """Called when all is well: the revision that runs may have proved healthy."""
     tell_policy: Callable[[Name], None]
@@ -155,8 +155,15 @@ class Rounds:
 
     def affected_by(self, incident: Incident) -> Decimal | None:
         """How many decisions an incident has affected so far; None when unknown."""
+        return self.affected.get(self._measured_as(incident))
+
+    def known_of(self, incident: Incident) -> Mapping[str, Memory]:
+        """What an incident was last decided by, as it is now."""
+        return self.memories.get(self._measured_as(incident), {})
+
+    def _measured_as(self, incident: Incident) -> Pair:
         pair, shadow = pair_of(incident), shadow_of(incident)
-        return self.affected.get(Pair(*shadow, pair.model) if shadow in self._guarded else pair)
+        return Pair(*shadow, pair.model) if shadow in self._guarded else pair
 
     def forget(self, name: Name, keep: Iterable[str] = ()) -> None:
         """Evaluate a policy no more."""
