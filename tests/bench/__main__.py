@@ -21,6 +21,7 @@ from tests.bench.deadlines import deadlines
 from tests.bench.flood import flood
 from tests.bench.ground import Ground
 from tests.bench.growth import growth
+from tests.bench.peers import peers
 from tests.bench.report import VERDICTS
 from tests.bench.results import Result
 from tests.bench.soak import soak
@@ -56,7 +57,7 @@ CASES = {
     ),
     "deadlines": Case(
         "very many deadlines in one second",
-        full=lambda ground: deadlines(ground, [100, 300, 1000]),
+        full=lambda ground: deadlines(ground, [1000, 3000, 10_000]),
         quick=lambda ground: deadlines(ground, [10, 20], 20),
     ),
     "flood": Case(
@@ -73,6 +74,11 @@ CASES = {
         "beside Argo Rollouts' analysis",
         full=lambda ground: analysis(ground, 300, 5, 20, 5),
         quick=lambda ground: analysis(ground, 20, 2, 6, 2),
+    ),
+    "peers": Case(
+        "beside Alertmanager and a webhook",
+        full=lambda ground: peers(ground, 5, 6, 1000, 15, 3),
+        quick=lambda ground: peers(ground, 2, 2, 20, 2, 1),
     ),
     "growth": Case(
         "by signals, and by responders",

@@ -63,12 +63,16 @@ class Ground:
         self.hands, self.audit = Hands(self.cluster), Audit(self.cluster)
 
     @contextmanager
-    def operator(self, tenancy: Tenancy = Tenancy.SINGLE) -> Iterator[Operator]:
-        """An operator with the chart's rights whose queries go through a counting proxy; no budget stops it."""
+    def operator(self, tenancy: Tenancy = Tenancy.SINGLE, server: str | None = None) -> Iterator[Operator]:
+        """An operator with the chart's rights whose queries go through a counting proxy; no budget stops it.
+
+        With another address of the API server it goes there.
+        """
         with Proxy(self.cluster.prometheus_service_url) as self.metrics:
             prometheus = {"default": {"url": self.metrics.url, "tenancy": str(tenancy)}}
             budget = {"containments": 100_000}
-            process = self.installed.operator("bench", prometheus=prometheus, budget=budget, leaseDuration="5s")
+            more = {"prometheus": prometheus, "budget": budget, "leaseDuration": "5s"}
+            process = self.installed.operator("bench", server, **more)
             process.ports = (0, METRICS)
             process.start()
             try:
@@ -186,6 +190,16 @@ class Street:
     def incidents(self) -> list[Any]:
         items: list[Any] = self.ground.cluster.api("GET", self.path(OURS, "incidents"), timeout=120)["items"]
         return items
+
+    def until_told(self, count: int) -> None:
+        """Wait for so many incidents, and until everybody who is to be told of them was told."""
+
+        def told() -> bool:
+            ledgers = [one.get("status", {}).get("effects", []) for one in self.incidents()]
+            done = [bool(ledger) and all(one["state"] == "Done" for one in ledger) for ledger in ledgers]
+            return len(done) == count and all(done)
+
+        self.ground.cluster.wait(told, 90 + count / 5, f"{count} incidents whose owners know", every=0.5)
 
     def receivers(self, *roles: str) -> None:
         """Responders whose channel is the sink."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.bench.deadlines import opened
 from tests.bench.ground import BAD, GOOD, Ground, names
 from tests.bench.results import Result, curve
 from tests.bench.steady import cost_of, until_watched, watching
@@ -70,7 +69,7 @@ def _of_responders(ground: Ground, number: int, incidents: int) -> float:
         until_watched(ground, operator, incidents, EVERY)
         before = operator.meter.cpu
         street.say(crowd, BAD)
-        opened(street, set(crowd))
+        street.until_told(incidents)
         spent = operator.meter.cpu - before
     ground.vacate(street)
     return spent * 1000 / incidents

@@ -95,6 +95,7 @@ def page(document: dict[str, Any]) -> str:
             "| --- | --- |",
             *how,
             "",
+            *_beside(results),
             "## How cost grows",
             "",
             "An exponent of 1 is in proportion, of 0 not at all; it is the slope of the line through the logarithms.",
@@ -115,6 +116,20 @@ def page(document: dict[str, Any]) -> str:
             "",
         ]
     )
+
+
+def _beside(results: Iterable[dict[str, Any]]) -> list[str]:
+    """What was measured of others beside us."""
+    lines: list[str] = []
+    for one in results:
+        if peers := one["numbers"].get("peers"):
+            lines += [f"{one['what'].capitalize()}: {one['how']}.", "", f"**{one['measured']}.**", ""]
+            lines += ["| | seconds, median and p95 | writes | processor time a second for 1,000 models | memory"]
+            lines[-1] += " | killed beside the write |"
+            lines += ["| --- | --- | --- | --- | --- | --- |"]
+            keys = ("name", "seconds", "writes", "cpu", "memory", "killed")
+            lines += [f"| {' | '.join(peer[key] for key in keys)} |" for peer in peers]
+    return _section("Beside what people would use instead", lines)
 
 
 def _with(key: str, results: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import shutil
 import signal
@@ -14,7 +15,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Self
+from typing import Any, Self
+
+import yaml
 
 from tests.cluster import controlplane
 from tests.cluster.access import Access, ApiError, Unsupported
@@ -161,6 +164,33 @@ class Cluster(Access):
     def start_prometheus(self) -> None:
         self._processes["prometheus"].start()
         self._processes["prometheus"].until(self._prometheus_ready, 30)
+
+    @contextmanager
+    def prometheus_also(self, more: dict[str, Any]) -> Iterator[None]:
+        """With further sections of its configuration: it reads the file again, now and at the end."""
+        file = self.folder / "prometheus.yaml"
+        before = file.read_text()
+        self._reread(file, yaml.safe_dump(yaml.safe_load(before) | more))
+        try:
+            yield
+        finally:
+            self._reread(file, before)
+
+    def _reread(self, file: Path, text: str) -> None:
+        file.write_text(text)
+        self._processes["prometheus"].signal(signal.SIGHUP)
+        wanted = yaml.safe_load(text)
+
+        def read() -> bool:
+            with urllib.request.urlopen(f"{self.prometheus_url}/api/v1/status/config", timeout=5) as answer:
+                now = yaml.safe_load(json.load(answer)["data"]["yaml"])
+            return bool(now.get("rule_files") == wanted.get("rule_files"))
+
+        self._processes["prometheus"].until(read, 30)
+
+    def pid(self, name: str) -> int:
+        """Of the process of one component."""
+        return self._processes[name].pid
 
     def signal_component(self, name: str, number: signal.Signals) -> None:
         """SIGSTOP or SIGCONT to etcd, apiserver, controllers, scheduler, nodeagent or prometheus."""

@@ -68,6 +68,8 @@ TOOLS = (
     Tool("helm", ("helm.sh/helm/v4/cmd/helm",)),
     Tool("kind", ("sigs.k8s.io/kind",)),
     Tool("argo-rollouts", ("github.com/argoproj/argo-rollouts/cmd/rollouts-controller",)),
+    Tool("alertmanager", ("github.com/prometheus/alertmanager/cmd/alertmanager",)),
+    Tool("flagger", ("github.com/fluxcd/flagger/cmd/flagger",)),
 )
 DEFAULT = ("etcd", "kubernetes", "prometheus", "helm")
 

@@ -12,12 +12,16 @@ import signal
 import subprocess
 import sys
 import threading
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from tests.cluster.access import Access
 from tests.cluster.process import leashed
+
+SHIFT = "TESTS_CLOCK_SHIFT"
+"""In the environment of an operator: a file with the seconds that its wall clock is ahead."""
 
 
 class Forks:
@@ -77,9 +81,17 @@ def _start(order: dict[str, Any]) -> int:
             os.dup2(log.fileno(), 2)
         sys.stdin.close()
         os.environ.update(order["environment"])
+        if SHIFT in os.environ:
+            SystemClock.now = _shifted  # type: ignore[method-assign]  # this process has a clock of its own
         code = operator(order["arguments"])
     finally:
         os._exit(code)
+
+
+def _shifted(_: object) -> datetime:
+    """The wall clock of a machine on which it is set to and fro."""
+    shift = timedelta(seconds=float(Path(os.environ[SHIFT]).read_text()))
+    return datetime.now(UTC) + shift  # noqa: TID251 - what the wall clock of that machine says
 
 
 def _serve() -> None:
@@ -101,5 +113,6 @@ def _serve() -> None:
 
 if __name__ == "__main__":
     from tocsin.__main__ import main as operator
+    from tocsin.clock import SystemClock
 
     _serve()

@@ -18,7 +18,7 @@ from tocsin.api.policy import EscalationPolicy, Rules, Target
 from tocsin.apiserver import ApiError, ApiServer, NoAnswer, path
 from tocsin.clock import Clock
 from tocsin.decide.situation import Memory, Trust
-from tocsin.engine import bearing, datasource
+from tocsin.engine import bearing, datasource, jumps
 from tocsin.engine.bearing import Key, Wake
 from tocsin.engine.incidents import Incidents, Unlucky
 from tocsin.engine.leader import Leader
@@ -103,6 +103,7 @@ class Engine:
         self.synced = True
         async with asyncio.TaskGroup() as group:  # on a stop it waits for both; gather would not
             group.create_task(self.leader.run(self._lead))
+            group.create_task(jumps.watch(self.clock))
             group.create_task(self._every(GAUGES_EVERY, "gauges", self._gauge))
 
     # What comes in through the doors.
