@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from kubernetes.aio.client.api_client import ApiClient
@@ -58,6 +59,12 @@ async def configured() -> Configuration:
     return configuration
 
 
+def proxy_for(server: str) -> str | None:
+    """The proxy that HTTPS_PROXY, HTTP_PROXY and NO_PROXY name for a server; None when there is none."""
+    parts = urlsplit(server)
+    return None if proxy_bypass(parts.netloc) else getproxies().get(parts.scheme)
+
+
 class ApiServer:
     """A client of the Kubernetes API; every call takes at most ``patience`` seconds."""
 
@@ -73,6 +80,10 @@ class ApiServer:
         configuration.connection_pool_maxsize = 32
         if server:
             configuration.host = server
+        # Left to itself the client reads the environment and ~/.netrc anew for each request, in two threads: half of the
+        # time that a request takes here. The environment is read once; a .netrc has no business at an API server.
+        configuration.client_session_kwargs = {"trust_env": False}
+        configuration.proxy = configuration.proxy or proxy_for(configuration.host)
         return cls(ApiClient(configuration), patience)
 
     async def close(self) -> None:
