@@ -80,8 +80,8 @@ class ApiServer:
         configuration.connection_pool_maxsize = 32
         if server:
             configuration.host = server
-        # Left to itself the client reads the environment and ~/.netrc anew for each request, in two threads: half of the
-        # time that a request takes here. The environment is read once; a .netrc has no business at an API server.
+        # Left to itself the client reads the environment and ~/.netrc anew for each request, each in a thread: a third
+        # of the operator's processor time. The environment is read once; a .netrc has no business at an API server.
         configuration.client_session_kwargs = {"trust_env": False}
         configuration.proxy = configuration.proxy or proxy_for(configuration.host)
         return cls(ApiClient(configuration), patience)
