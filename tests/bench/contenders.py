@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import yaml
 
 from tests.bench.audit import OPERATOR, Entry
-from tests.bench.ground import Ground
+from tests.bench.ground import Ground, Operator
 from tests.bench.meters import Meter
 from tests.cluster.cluster import ROOT
 from tests.cluster.process import Process
@@ -66,8 +66,7 @@ class Kind:
 class Ourselves:
     """The operator."""
 
-    ground: Ground
-    operator: Any
+    operator: Operator
 
     @property
     def meters(self) -> Sequence[Meter]:
@@ -83,7 +82,7 @@ def tocsin(ground: Ground, server: str | None = None) -> Iterator[Ourselves]:
     """The operator as every other case has it."""
     with ground.operator(server=server) as operator:
         ground.cluster.wait(lambda: operator.metric("tocsin_rounds_total") >= 3, 300, "three rounds", every=0.2)
-        yield Ourselves(ground, operator)
+        yield Ourselves(operator)
 
 
 @dataclass
