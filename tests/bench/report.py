@@ -19,7 +19,8 @@ REASONS = {
     " writing its status take 4 to 7 ms each on this server, as much as five requests r; nine more requests and the"
     " operator's own 20 ms stand beside them. See [decision 8](decisions/0008-lists-from-the-cache.md) and"
     " [decision 9](decisions/0009-a-held-target-is-remembered.md) for what it was. On another day,"
-    " before each request stopped reading the environment in two threads, p50 was 41.5 r and p99 72.1 r with r = 1.23 ms: a slow r flatters the ratio.",
+    " before each request stopped reading the environment in two threads, p50 was"
+    " 41.5 r and p99 72.1 r with r = 1.23 ms: a slow r flatters the ratio.",
     4: "The operator is one process in Python on a machine that it shares with the API server, and two thirds of its"
     " requests are reads that the floor W′ does not count. An incident costs it 54 ms of processor time among 100 and"
     " 85 ms among 1,000: while the storm lasted, what was open already was decided again every second, which"
