@@ -14,13 +14,14 @@ import pytest
 from tests.builders import a_policy
 from tests.clocks import T0, FakeClock
 from tests.observe.fake_prometheus import FakePrometheus
+from tocsin.api.objects import Metadata
 from tocsin.api.policy import EscalationPolicy
-from tocsin.decide.situation import Failed, Measured, NoData, Vector
+from tocsin.decide.situation import Failed, Measured, Memory, NoData, Vector
 from tocsin.engine.guarded import LONGEST
 from tocsin.engine.rounds import Rounds
 from tocsin.engine.telemetry import Telemetry
 from tocsin.observe.cluster import Name, Pair
-from tocsin.observe.queries import Prepared
+from tocsin.observe.queries import Prepared, Span
 from tocsin.settings import Settings
 
 MINUTE = timedelta(minutes=1)
@@ -246,12 +247,12 @@ class SlowPast(FakePrometheus):
         self.spans: list[timedelta] = []
 
     async def ask_range(
-        self, query: Prepared, start: datetime, end: datetime, step: timedelta
+        self, query: Prepared, start: datetime, end: datetime, step: timedelta, whole: Span | None = None
     ) -> Mapping[datetime, Vector | NoData] | Failed:
         self.spans.append(end - start)
         if query.text == "slow":
             await self.let.wait()
-        return await super().ask_range(query, start, end, step)
+        return await super().ask_range(query, start, end, step, whole)
 
 
 def test_the_past_of_one_policy_keeps_nobody_waiting_and_then_has_what_was_seen_meanwhile(
@@ -315,9 +316,9 @@ class LostPast(FakePrometheus):
     lost_until = T0
 
     async def ask_range(
-        self, query: Prepared, start: datetime, end: datetime, step: timedelta
+        self, query: Prepared, start: datetime, end: datetime, step: timedelta, whole: Span | None = None
     ) -> Mapping[datetime, Vector | NoData] | Failed:
-        return Failed("timed out") if end < self.lost_until else await super().ask_range(query, start, end, step)
+        return Failed("timed out") if end < self.lost_until else await super().ask_range(query, start, end, step, whole)
 
 
 @pytest.mark.parametrize(
@@ -367,7 +368,32 @@ def test_the_past_is_asked_for_no_further_than_everybody_can_afford(make: Callab
     rounds = bench.rounds()
     rounds.guard(policy(reopenWindow="99999h"))
     play(bench, rounds, 1)
-    assert source.spans == [LONGEST * MINUTE]
+    assert source.spans == [(LONGEST - 1) * MINUTE]  # the last value is asked live
+
+
+def test_the_past_of_many_is_read_in_slices_that_all_share_and_gives_what_it_gives_as_a_whole(
+    make: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def memories(source: SlowPast) -> list[Memory]:
+        bench = make(source=source)
+        for minute, value in enumerate(["0.5", "0.5", "0.1", "0.5", "0.5", "0.1", "0.2", "0.5", "0.5", "0.5", "0.5"]):
+            bench.gives(value, since=T0 + (minute - 10) * MINUTE)
+        rounds = bench.rounds()
+        for name in ("fraud", "credit", "churn"):
+            metadata = Metadata(name=name, namespace="models", uid=name)
+            rounds.guard(policy(reopenWindow="1h").model_copy(update={"metadata": metadata}))
+        play(bench, rounds, 1)
+        return [rounds.memories[Pair("models", name, "fraud")]["latency"] for name in ("fraud", "credit", "churn")]
+
+    whole, sliced = SlowPast(), SlowPast()
+    expected = memories(whole)
+    monkeypatch.setattr("tocsin.engine.rounds.SLICE", 12)
+    monkeypatch.setattr("tocsin.engine.rounds.FEWEST", 2)
+
+    assert memories(sliced) == expected
+    (span,) = whole.spans
+    assert set(sliced.spans[:-1]) == {3 * MINUTE}
+    assert sum(sliced.spans, timedelta()) + (len(sliced.spans) - 1) * MINUTE == span
 
 
 def test_a_failure_that_no_memory_begins_with_is_told_all_the_same(make: Callable[..., Bench]) -> None:

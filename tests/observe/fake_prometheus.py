@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from tocsin.decide.situation import Failed, NoData, Sample, Vector
-from tocsin.observe.queries import Counters, Prepared, Unusable
+from tocsin.observe.queries import Counters, Prepared, Span, Unusable
 
 BEGIN = datetime.min.replace(tzinfo=UTC)
 END = datetime.max.replace(tzinfo=UTC)
@@ -85,7 +85,7 @@ class FakePrometheus:
         return answers
 
     async def ask_range(
-        self, query: Prepared, start: datetime, end: datetime, step: timedelta
+        self, query: Prepared, start: datetime, end: datetime, step: timedelta, whole: Span | None = None
     ) -> Mapping[datetime, Vector | NoData] | Failed:
         self.counters.requests += 1
         if not self.reachable:

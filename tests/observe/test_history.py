@@ -93,6 +93,32 @@ def test_what_a_range_tells(
     assert words(found) == expected
 
 
+@pytest.mark.parametrize("width", [1, 2, 5])
+@pytest.mark.parametrize("scrapes", [every(15 * S, *OUTAGE), every(60 * S, *OUTAGE), every(60 * S, WHOLE)])
+def test_slices_tell_what_the_whole_tells(
+    recorded: RecordedPrometheus, executor: ThreadPoolExecutor, scrapes: Iterable[datetime], width: int
+) -> None:
+    namespace = f"history-{next(_numbers)}"
+    recorded.record("x", {"namespace": namespace}, dict.fromkeys(scrapes, 1.0))
+    step, steps = 30 * S, 25
+    whole, _ = read(recorded, executor, "x", namespace, steps, step)
+
+    async def session() -> dict[datetime, Any]:
+        source = Prometheus("default", PrometheusServer(url=recorded.url), executor)
+        query = await source.prepare("x", namespace)
+        assert isinstance(query, Prepared), query
+        span, found = (T0, T0 + (steps - 1) * step), {}
+        for first in range(0, steps, width):
+            last = min(steps, first + width) - 1
+            part = await source.ask_range(query, T0 + first * step, T0 + last * step, step, span)
+            assert not isinstance(part, Failed), part
+            found |= part
+        source.close()
+        return found
+
+    assert words(asyncio.run(session())) == words(whole)
+
+
 def test_an_instant_that_counts_has_the_value_that_a_live_evaluation_gives(
     recorded: RecordedPrometheus, executor: ThreadPoolExecutor
 ) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
+from weakref import WeakValueDictionary
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidatorFunctionWrapHandler, WrapValidator
 from pydantic.alias_generators import to_camel
 from pydantic.config import JsonDict
 
@@ -30,6 +32,10 @@ def rule(expression: str, message: str) -> JsonDict:
     return {"rule": expression, "message": message}
 
 
+_GIVEN: dict[frozenset[str], set[str]] = {}
+"""pydantic copies such a set before it changes it."""
+
+
 class ApiModel(BaseModel):
     """A frozen value of the API; unknown fields of a newer version are ignored, never an error."""
 
@@ -37,9 +43,48 @@ class ApiModel(BaseModel):
         frozen=True, alias_generator=to_camel, populate_by_name=True, extra="ignore", arbitrary_types_allowed=True
     )
 
+    def model_post_init(self, _: Any, /) -> None:
+        """Hold one set of names for all values that were given the same fields: of its own it is a third of each."""
+        given = self.model_fields_set
+        object.__setattr__(self, "__pydantic_fields_set__", _GIVEN.setdefault(frozenset(given), given))
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """The same with some fields changed, which are not validated."""
+        copied = super().model_copy(update=update, deep=deep)
+        copied.model_post_init(None)
+        return copied
+
     def dump(self) -> dict[str, Any]:
         """The value as the API server sees it: camelCase, without the absent fields."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+class Share:
+    """Read equal JSON as one and the same value: thousands of policies that say the same hold it once.
+
+    By the text and not by the value, because 0.9 and 0.90 are equal, and whoever wrote one of them reads it again.
+    """
+
+    def __init__(self) -> None:
+        self._known: WeakValueDictionary[str, ApiModel] = WeakValueDictionary()
+
+    def __call__(self, raw: Any, read: ValidatorFunctionWrapHandler) -> Any:
+        """The value that is read from JSON; what is no JSON is read as it is."""
+        if not isinstance(raw, dict):
+            return read(raw)
+        try:
+            text = json.dumps(raw)
+        except (TypeError, ValueError, RecursionError):
+            return read(raw)
+        known = self._known.get(text)
+        if known is None:
+            known = self._known[text] = read(raw)
+        return known
+
+
+def shared() -> WrapValidator:
+    """For a part of which very many objects hold the same."""
+    return WrapValidator(Share())
 
 
 class Severity(StrEnum):

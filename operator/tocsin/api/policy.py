@@ -20,6 +20,7 @@ from tocsin.api.objects import (
     Severity,
     Word,
     rule,
+    shared,
 )
 from tocsin.api.quantities import Comparison, Duration, Time
 
@@ -289,9 +290,9 @@ def keyed(field: str) -> JsonDict:
     return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [field]}
 
 
-Signals = Annotated[tuple[Signal, ...], Field(max_length=32, json_schema_extra=keyed("name"))]
-Options = Annotated[tuple[Option, ...], Field(max_length=8, json_schema_extra=keyed("name"))]
-Tiers = Annotated[tuple[Tier, ...], Field(max_length=8, json_schema_extra=keyed("name"))]
+Signals = Annotated[tuple[Annotated[Signal, shared()], ...], Field(max_length=32, json_schema_extra=keyed("name"))]
+Options = Annotated[tuple[Annotated[Option, shared()], ...], Field(max_length=8, json_schema_extra=keyed("name"))]
+Tiers = Annotated[tuple[Annotated[Tier, shared()], ...], Field(max_length=8, json_schema_extra=keyed("name"))]
 
 
 class EscalationPolicySpec(ApiModel):
@@ -318,7 +319,7 @@ class EscalationPolicySpec(ApiModel):
     models: Annotated[tuple[PolicyModel, ...], Field(json_schema_extra=keyed("name"))] = Field(
         min_length=1, max_length=100, description="The guarded models."
     )
-    risk: Risk = Field(default=Risk(), description="What is at stake.")
+    risk: Annotated[Risk, shared()] = Field(default=Risk(), description="What is at stake.")
     signals: Signals = Field(min_length=1, description="What is measured.")
     containment: Options = Field(default=(), description="What may be done to the target, in order.")
     tiers: Tiers = Field(min_length=1, description="Who is told, in order.")
@@ -360,7 +361,7 @@ class EscalationPolicyStatus(ApiModel):
     conditions: Annotated[tuple[Condition, ...], Field(json_schema_extra=keyed("type"))] = Field(
         default=(), max_length=8, description="Ready: the policy can work. Measured: its signals have data."
     )
-    signals: Annotated[tuple[SignalDefaults, ...], Field(json_schema_extra=keyed("name"))] = Field(
+    signals: Annotated[tuple[Annotated[SignalDefaults, shared()], ...], Field(json_schema_extra=keyed("name"))] = Field(
         default=(), max_length=32, description="The windows in force, defaults included."
     )
     options: Annotated[tuple[OptionStatus, ...], Field(json_schema_extra=keyed("name"))] = Field(
@@ -384,7 +385,7 @@ class Rules(ApiModel):
     mode: Mode = Field(description="The policy's mode when the incident opened; the living policy's counts.")
     prometheus: Label = Field(description="Which Prometheus server answers the queries.")
     model: PolicyModel = Field(description="The model.")
-    risk: Risk = Field(description="What is at stake.")
+    risk: Annotated[Risk, shared()] = Field(description="What is at stake.")
     signals: Signals = Field(default=(), description="What is measured, with every default filled in.")
     containment: Options = Field(default=(), description="What may be done, in order.")
     digests: dict[Label, Digest] = Field(

@@ -48,7 +48,8 @@ class Watched:
 class Guarded:
     """One policy as the rounds see it."""
 
-    policy: EscalationPolicy
+    uid: str
+    spec: EscalationPolicySpec
     rules: Mapping[str, Rules]
     """The policy cut to each model, by the model's name."""
     watched: tuple[Watched, ...]
@@ -155,7 +156,8 @@ def guarded_by(policy: EscalationPolicy, settings: Settings, speaks_for: str) ->
     healthy_after = [one.roll_back.healthy_after for one in policy.spec.containment if one.roll_back]
     spans = [policy.spec.reopen_window, *healthy_after]
     return Guarded(
-        policy=policy,
+        uid=policy.metadata.uid,
+        spec=policy.spec,
         rules=rules,
         watched=tuple(
             Watched(name, signal, rule, min(signals.memory_span([rule], spans), LONGEST * rule.every))

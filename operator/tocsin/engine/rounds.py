@@ -13,11 +13,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
+from weakref import WeakValueDictionary
 
 import structlog
 
 from tocsin.api.incident import Incident
-from tocsin.api.policy import EscalationPolicy, PolicyModel, Rules
+from tocsin.api.policy import EscalationPolicy, Rules
 from tocsin.clock import Clock
 from tocsin.decide import signals
 from tocsin.decide.incident import cause_to_open
@@ -27,13 +28,17 @@ from tocsin.engine.health import Health
 from tocsin.engine.schedule import Schedule
 from tocsin.engine.telemetry import Telemetry
 from tocsin.observe.cluster import Name, Pair, pair_of
-from tocsin.observe.queries import MetricSource, Prepared, Unusable
+from tocsin.observe.queries import MetricSource, Prepared, Span, Unusable
 from tocsin.settings import Settings, Tenancy
 
 log = structlog.get_logger()
 
 BREATH = 100
 """After so many evaluations other tasks have their turn."""
+SLICE = 25_000
+"""About so many values of the past are held at once, by all rebuilds together: an hour of 5,000 models is 2 GB."""
+FEWEST = 10
+"""Steps of a slice of the past, at least, however many models there are: each slice is a request."""
 
 
 class Group(NamedTuple):
@@ -46,7 +51,19 @@ class Group(NamedTuple):
 
 
 Range = Mapping[datetime, Vector | NoData] | Failed
-Past = dict[tuple[Prepared, timedelta], asyncio.Future[Range]]
+
+
+@dataclass(slots=True)
+class Past:
+    """What was, as all rebuilds of one round ask for it."""
+
+    source: MetricSource
+    steps: int
+    """Of a slice, at most."""
+    slices: WeakValueDictionary[tuple[Prepared, Span], asyncio.Future[Range]] = field(
+        default_factory=WeakValueDictionary
+    )
+    """By query and instants: shared by whoever needs them now, and held by nobody else."""
 
 
 @dataclass(slots=True)
@@ -58,6 +75,8 @@ class Rebuild:
     watched: Watched
     pairs: list[Pair]
     meanwhile: list[tuple[datetime, Sequence[Answer]]]
+    queries: Sequence[Prepared]
+    past: Past
     task: asyncio.Task[None] | None = None
 
 
@@ -105,9 +124,9 @@ class Rounds:
         """Evaluate a policy from now on, as it is now; memory of signals that have not changed is kept."""
         name = Name(policy.metadata.namespace, policy.metadata.name)
         old = self._guarded.get(name)
-        if old and old.policy.metadata.uid == policy.metadata.uid and old.policy.spec == policy.spec:
+        if old and old.uid == policy.metadata.uid and old.spec == policy.spec:
             return
-        kept = {} if old is None else {signal.name: signal for signal in old.policy.spec.signals}
+        kept = {} if old is None else {signal.name: signal for signal in old.spec.signals}
         self.forget(name, keep=[one.name for one in policy.spec.signals if kept.get(one.name) == one])
         if policy.spec.prometheus not in self.sources:
             return
@@ -123,7 +142,7 @@ class Rounds:
                 self._plan(group)
 
     def _group_of(self, name: Name, guarded: Guarded, watched: Watched) -> Group:
-        server = guarded.policy.spec.prometheus
+        server = guarded.spec.prometheus
         single = self.settings.prometheus[server].tenancy is Tenancy.SINGLE
         return Group(server, watched.rule.every, "" if single else name.namespace)
 
@@ -230,11 +249,9 @@ class Rounds:
         source = self.sources[group.server]
         members = [(name, watched) for name, several in self._groups[group].items() for watched in several]
         affected = {
-            name: guarded.policy.spec.risk.affected.query
+            name: guarded.spec.risk.affected.query
             for name in dict.fromkeys(name for name, _ in members)
-            if (guarded := self._guarded.get(name))
-            and guarded.quickest == group.every
-            and guarded.policy.spec.risk.affected
+            if (guarded := self._guarded.get(name)) and guarded.quickest == group.every and guarded.spec.risk.affected
         }
         texts = [(name.namespace, text) for name, watched in members for text in watched.queries.values()]
         texts += [(name.namespace, text) for name, text in affected.items()]
@@ -244,14 +261,15 @@ class Rounds:
         asked = {query for query in prepared.values() if isinstance(query, Prepared)}
         answers = await source.ask(asked, at) if asked else {}
         self.health[group.server].note(at, source.trouble)
-        past: Past = {}
+        models = sum(len(guarded.rules) for guarded in self._guarded.values())
+        past = Past(source, max(FEWEST, SLICE // max(1, models)))
         evaluated: dict[Name, None] = {}
         for number, (name, watched) in enumerate(members):
             if number % BREATH == 0:
                 await asyncio.sleep(0)
             queries = {field_: prepared[name.namespace, text] for field_, text in watched.queries.items()}
             try:
-                if self._evaluate(source, name, watched, at, queries, answers, past):
+                if self._evaluate(name, watched, at, queries, answers, past):
                     evaluated[name] = None
             except Exception as error:  # noqa: BLE001 - a value that nobody foresaw must not stop the others' work
                 log.error("a signal was not evaluated", policy=name, signal=watched.rule.name, error=repr(error))
@@ -265,7 +283,6 @@ class Rounds:
 
     def _evaluate(
         self,
-        source: MetricSource,
         name: Name,
         watched: Watched,
         at: datetime,
@@ -276,7 +293,7 @@ class Rounds:
         """Remember one evaluation; False while that has to wait for a memory of the past, or for nothing at all."""
         guarded = self._guarded.get(name)
         signal = watched.rule.name
-        if guarded is None or watched.signal not in guarded.policy.spec.signals:
+        if guarded is None or watched.signal not in guarded.spec.signals:
             return False
         self._note_unusable(name, queries)
         given = [answer_to(query, answers) for query in queries.values()]
@@ -291,7 +308,7 @@ class Rounds:
         if fresh and (rebuild := self._rebuilds.get((name, signal))):
             rebuild.meanwhile.append((at, given))
         elif fresh and len(askable) == len(queries):
-            self._begin_rebuild(Rebuild(name, guarded, watched, fresh, [(at, given)]), source, askable, past)
+            self._begin_rebuild(Rebuild(name, guarded, watched, fresh, [(at, given)], askable, past))
         elif fresh:
             for pair in fresh:
                 self._advance(guarded, watched, pair, at, given)
@@ -305,65 +322,72 @@ class Rounds:
         if memory is not None or not isinstance(reading, Failed):
             self.memories.setdefault(pair, {})[watched.rule.name] = signals.advance(memory, watched.rule, at, reading)
 
-    def _begin_rebuild(self, rebuild: Rebuild, source: MetricSource, queries: Sequence[Prepared], past: Past) -> None:
-        watched, at = rebuild.watched, rebuild.meanwhile[0][0]
-        start = at - (watched.reach // watched.rule.every) * watched.rule.every
-        for query in queries:
-            if (query, watched.reach) not in past:
-                asking = asyncio.ensure_future(source.ask_range(query, start, at, watched.rule.every))
-                past[query, watched.reach] = asking
-                self._asking.add(asking)
-                asking.add_done_callback(self._asking.discard)
-        history = [past[query, watched.reach] for query in queries]
-        key = (rebuild.name, watched.rule.name)
+    def _begin_rebuild(self, rebuild: Rebuild) -> None:
+        key = (rebuild.name, rebuild.watched.rule.name)
         self._rebuilds[key] = rebuild
-        rebuild.task = asyncio.ensure_future(self._rebuild(rebuild, at, history))
+        rebuild.task = asyncio.ensure_future(self._rebuild(rebuild))
         rebuild.task.add_done_callback(lambda done: self._end_rebuild(key, rebuild, done))
 
-    async def _rebuild(self, rebuild: Rebuild, at: datetime, history: Sequence[asyncio.Future[Range]]) -> None:
+    async def _rebuild(self, rebuild: Rebuild) -> None:
         """Remember the past, then the evaluations of meanwhile.
 
         A past that cannot be had is asked for again at the next evaluation; after ``for`` it begins without one.
         """
-        guarded, watched = rebuild.guarded, rebuild.watched
-        found = [await asyncio.shield(one) for one in history]
-        ranges = [one for one in found if not isinstance(one, Failed)]
-        memories: dict[Pair, Memory | None] = {}
+        guarded, watched, at = rebuild.guarded, rebuild.watched, rebuild.meanwhile[0][0]
+        memories = await self._remember(rebuild, at)
         lost_at = self._lost.pop((rebuild.name, watched.rule.name), at)
-        if len(ranges) == len(found):
-            async with self._remembering:
-                for pair in rebuild.pairs:
-                    memories[pair] = await self._remember(guarded, watched, guarded.rules[pair.model].model, at, ranges)
-        elif at - lost_at < watched.rule.for_:
+        if memories is None and at - lost_at < watched.rule.for_:
             self._lost[rebuild.name, watched.rule.name] = lost_at
             for pair in rebuild.pairs:
                 guarded.hear(watched, pair.model, *rebuild.meanwhile[-1], self.settings.allowed_labels)
             self._conclude(rebuild.name)
             return
         for pair in rebuild.pairs:
-            if memory := memories.get(pair):
+            if memory := (memories or {}).get(pair):
                 self.memories.setdefault(pair, {})[watched.rule.name] = memory
             for instant, given in rebuild.meanwhile:
                 self._advance(guarded, watched, pair, instant, given)
         self._conclude(rebuild.name)
 
-    async def _remember(
-        self,
-        guarded: Guarded,
-        watched: Watched,
-        model: PolicyModel,
-        at: datetime,
-        ranges: Sequence[Mapping[datetime, Answer]],
-    ) -> Memory | None:
-        """The memory up to the step before ``at``; the value at ``at`` itself was asked live."""
-        memory: Memory | None = None
-        for number, instant in enumerate(sorted(instant for instant in ranges[0] if instant < at)):
-            if number % BREATH == 0:
-                await asyncio.sleep(0)
-            given = [one[instant] for one in ranges]
-            reading = guarded.read(watched, model, instant, given, self.settings.allowed_labels)
-            memory = signals.advance(memory, watched.rule, instant, reading)
-        return memory
+    async def _remember(self, rebuild: Rebuild, at: datetime) -> dict[Pair, Memory] | None:
+        """The memories up to the step before ``at``, whose value was asked live; None when the past cannot be had.
+
+        The past is read in slices, the oldest first, so that it is never held as a whole.
+        """
+        guarded, watched = rebuild.guarded, rebuild.watched
+        every = watched.rule.every
+        whole = at - (watched.reach // every) * every, at
+        memories: dict[Pair, Memory] = {}
+        start = whole[0]
+        while start < at:
+            span = start, min(at, start + rebuild.past.steps * every) - every
+            asking = [self._slice(rebuild.past, query, span, every, whole) for query in rebuild.queries]
+            found = [await asyncio.shield(one) for one in asking]
+            ranges = [one for one in found if not isinstance(one, Failed)]
+            if len(ranges) < len(found):
+                return None
+            async with self._remembering:
+                for pair in rebuild.pairs:
+                    model, memory = guarded.rules[pair.model].model, memories.get(pair)
+                    for number, instant in enumerate(sorted(ranges[0])):
+                        if number % BREATH == 0:
+                            await asyncio.sleep(0)
+                        given = [one[instant] for one in ranges]
+                        reading = guarded.read(watched, model, instant, given, self.settings.allowed_labels)
+                        memory = signals.advance(memory, watched.rule, instant, reading)
+                    if memory is not None:
+                        memories[pair] = memory
+            start = span[1] + every
+        return memories
+
+    def _slice(self, past: Past, query: Prepared, span: Span, every: timedelta, whole: Span) -> asyncio.Future[Range]:
+        """The answer to a query in a part of the past; asked once for all who need it at the same time."""
+        if (asking := past.slices.get((query, span))) is None:
+            asking = asyncio.ensure_future(past.source.ask_range(query, *span, every, whole))
+            past.slices[query, span] = asking
+            self._asking.add(asking)
+            asking.add_done_callback(self._asking.discard)
+        return asking
 
     def _end_rebuild(self, key: tuple[Name, str], rebuild: Rebuild, task: asyncio.Task[None]) -> None:
         if self._rebuilds.get(key) is rebuild:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
@@ -78,7 +78,7 @@ class Store:
         if known is not None and known.version >= version and known.uid == metadata["uid"]:
             return False
         try:
-            parsed, error = MODELS[kind].model_validate(raw), ""
+            parsed, error = _sharing(MODELS[kind].model_validate(raw), known.parsed if known else None), ""
         except ValidationError as bad:
             wrong = bad.errors()[0]
             parsed, error = None, f"{'.'.join(map(str, wrong['loc']))}: {wrong['msg']}"
@@ -220,6 +220,11 @@ class Store:
         return {Name(space, name): slot for space, some in self._slots[kind].items() for name, slot in some.items()}
 
 
+def _sharing(parsed: Any, known: Any) -> Any:
+    """The object with the specification that was known before, when it is the same: others may hold that one."""
+    return parsed.model_copy(update={"spec": known.spec}) if known and known.spec == parsed.spec else parsed
+
+
 def pair_of(incident: Incident) -> Pair:
     """The pair that an incident belongs to."""
     return Pair(incident.metadata.namespace, incident.spec.policy_ref.name, incident.spec.model)
@@ -235,16 +240,15 @@ def age(incident: Incident) -> tuple[str, str]:
     return (created.isoformat() if created else "", incident.metadata.name)
 
 
-async def list_all(api: ApiServer, kind: str) -> list[dict[str, Any]]:
-    """A quorum list of a kind, in pages; raises ApiError or NoAnswer."""
-    items: list[dict[str, Any]] = []
+async def pages(api: ApiServer, kind: str) -> AsyncIterator[list[dict[str, Any]]]:
+    """A quorum list of a kind, page by page: never is all of it held as it came. Raises ApiError or NoAnswer."""
     where, more = path(API_VERSION, PLURALS[kind]), ""
     while True:
         page = await api.get(where, limit=PAGE, **({"continue": more} if more else {}))
-        items += page["items"]
+        yield page["items"]
         more = page["metadata"].get("continue", "")
         if not more:
-            return items
+            return
 
 
 async def prune(api: ApiServer, store: Store, kind: str) -> list[tuple[Name, Any]]:
@@ -255,9 +259,11 @@ async def prune(api: ApiServer, store: Store, kind: str) -> list[tuple[Name, Any
     A watch may lose deletions in a gap. The list is a quorum read, so it is never older than the store.
     """
     before = store.names(kind)
-    items = await list_all(api, kind)
-    listed = {_name_of(item): item["metadata"]["uid"] for item in items}
-    changed = [_name_of(item) for item in items if store.put(kind, item)]
+    listed: dict[Name, str] = {}
+    changed: list[Name] = []
+    async for items in pages(api, kind):
+        listed |= {_name_of(item): item["metadata"]["uid"] for item in items}
+        changed += [_name_of(item) for item in items if store.put(kind, item)]
     for name, slot in before.items():
         if listed.get(name) == slot.uid:
             continue

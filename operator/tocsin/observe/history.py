@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from tocsin.api.quantities import format_duration
 from tocsin.decide.situation import Failed, NoData, Vector
 from tocsin.observe.answers import Envelope, matrix
-from tocsin.observe.queries import Prepared, Selector
+from tocsin.observe.queries import Prepared, Selector, Span
 from tocsin.observe.wire import Blame, Trouble
 
 POINTS = 11_000
@@ -38,10 +38,12 @@ class History:
     start: datetime
     end: datetime
     step: timedelta
+    whole: Span | None = None
+    """What this is a slice of, at most ``POINTS`` steps: how often a series comes is told from all of it."""
 
     async def read(self) -> Mapping[datetime, Vector | NoData] | Failed:
         """Every instant of the grid with its samples, or as not scraped."""
-        grid = [self.start + number * self.step for number in range((self.end - self.start) // self.step + 1)]
+        grid = self._grid(self.start, self.end)
         readings: dict[datetime, Vector | NoData] = {}
         chunks = [grid[first : first + POINTS] for first in range(0, len(grid), POINTS)]
         while chunks:
@@ -57,8 +59,11 @@ class History:
                     readings.update(found)
         return readings
 
+    def _grid(self, start: datetime, end: datetime) -> list[datetime]:
+        return [start + number * self.step for number in range((end - start) // self.step + 1)]
+
     async def _chunk(self, grid: Sequence[datetime]) -> Mapping[datetime, Vector | NoData] | Trouble | Failed:
-        instants = {(at - _EPOCH) // _MILLISECOND: at for at in grid}
+        instants = _in_milliseconds(grid)
         values = await self._evaluated(self.query.expression, instants)
         if not isinstance(values, Mapping):
             return values
@@ -80,9 +85,10 @@ class History:
         fresh = await self._fresh(dict.fromkeys(selectors, self.step), instants)
         if isinstance(fresh, Trouble | Failed) or needed <= fresh:
             return fresh
+        everywhere = _in_milliseconds(self._grid(*self.whole)) if self.whole else instants
         spans: dict[Selector, timedelta] = {}
         for selector in selectors:
-            interval = await self._interval(selector, instants)
+            interval = await self._interval(selector, everywhere)
             if isinstance(interval, Trouble | Failed):
                 return interval
             spans[selector] = max(self.step, interval * 3 // 2)
@@ -121,6 +127,11 @@ class History:
         if isinstance(answer, Trouble):
             return answer
         return await asyncio.to_thread(matrix, answer.data, frozenset(instants))
+
+
+def _in_milliseconds(grid: Sequence[datetime]) -> dict[int, datetime]:
+    """The instants by their milliseconds of the epoch."""
+    return {(at - _EPOCH) // _MILLISECOND: at for at in grid}
 
 
 def _bracket(span: timedelta) -> str:

@@ -18,7 +18,7 @@ from tocsin.observe import answers, promql
 from tocsin.observe.answers import Envelope
 from tocsin.observe.batches import Batch, grouped
 from tocsin.observe.history import History
-from tocsin.observe.queries import Counters, Prepared, Quarantined, Unusable
+from tocsin.observe.queries import Counters, Prepared, Quarantined, Span, Unusable
 from tocsin.observe.wire import Blame, Trouble, Wire
 from tocsin.settings import PrometheusServer, Tenancy
 
@@ -211,13 +211,18 @@ class Prometheus:
         return Failed(message)
 
     async def ask_range(
-        self, query: Prepared, start: datetime, end: datetime, step: timedelta
+        self,
+        query: Prepared,
+        start: datetime,
+        end: datetime,
+        step: timedelta,
+        whole: Span | None = None,
     ) -> Mapping[datetime, Vector | NoData] | Failed:
         """Evaluate at ``start``, ``start + step``, … up to ``end``; every instant has its entry.
 
         An instant without a fresh raw sample of the query's series is NoData("NotScraped"), whatever lookback gives.
         """
-        return await History(partial(self._range, query.tenant), query, start, end, step).read()
+        return await History(partial(self._range, query.tenant), query, start, end, step, whole).read()
 
     async def _range(self, tenant: str, expression: str, start: int, end: int, step: timedelta) -> Envelope | Trouble:
         async with self.slot(tenant):

@@ -9,6 +9,9 @@ from typing import Protocol
 
 from tocsin.decide.situation import Failed, NoData, Vector
 
+Span = tuple[datetime, datetime]
+"""The first instant and the last."""
+
 
 @dataclass(frozen=True, slots=True)
 class Selector:
@@ -81,9 +84,17 @@ class MetricSource(Protocol):
         ...
 
     async def ask_range(
-        self, query: Prepared, start: datetime, end: datetime, step: timedelta
+        self,
+        query: Prepared,
+        start: datetime,
+        end: datetime,
+        step: timedelta,
+        whole: Span | None = None,
     ) -> Mapping[datetime, Vector | NoData] | Failed:
-        """Evaluate at ``start``, ``start + step``, … up to ``end``; every instant has its entry."""
+        """Evaluate at ``start``, ``start + step``, … up to ``end``; every instant has its entry.
+
+        It is a slice of a whole that begins and ends elsewhere, if one is given: how often a series comes shows there.
+        """
         ...
 
     @property
