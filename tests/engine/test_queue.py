@@ -131,3 +131,23 @@ def test_it_is_idle_once_nothing_waits_and_nobody_works() -> None:
         await idle
 
     run(body)
+
+
+def test_others_have_their_turn_between_two_keys_whose_work_waits_for_nothing() -> None:
+    done: list[str] = []
+
+    async def work(key: str) -> None:
+        done.append(key)
+
+    async def body(queue: Queue[str]) -> None:
+        for number in range(100):
+            queue.add(str(number))
+        task = asyncio.create_task(queue.serve(work))
+        await asyncio.sleep(0)
+        assert len(done) == 1
+        await queue.idle()
+        assert len(done) == 100
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    run(body)

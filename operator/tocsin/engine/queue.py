@@ -81,13 +81,18 @@ class Queue(Generic[Key]):
         self._rest.set()
 
     async def serve(self, work: Callable[[Key], Awaitable[None]]) -> None:
-        """Work for ever, one key at a time; several may serve the same queue."""
+        """Work for ever, one key at a time; several may serve the same queue.
+
+        Others have their turn between two keys: the work on thousands of policies after a start often waits for nothing,
+        and the lease must be renewed meanwhile.
+        """
         while True:
             key = await self.take()
             try:
                 await work(key)
             finally:
                 self.done(key)
+            await asyncio.sleep(0)
 
 
 def _remove(lane: Lane[Key], tenant: str, key: Key) -> None:
