@@ -18,6 +18,7 @@ from tests.bench.analysis import analysis
 from tests.bench.contain import contain
 from tests.bench.crashes import crashes
 from tests.bench.deadlines import deadlines
+from tests.bench.delivery import delivery
 from tests.bench.flood import flood
 from tests.bench.ground import Ground
 from tests.bench.growth import growth
@@ -79,6 +80,11 @@ CASES = {
         "beside Alertmanager and a webhook",
         full=lambda ground: peers(ground, 5, 6, 1000, 15, 3),
         quick=lambda ground: peers(ground, 2, 2, 20, 2, 1),
+    ),
+    "delivery": Case(
+        "beside Argo Rollouts and Flagger",
+        full=lambda ground: delivery(ground, 5, 10, 15),
+        quick=lambda ground: delivery(ground, 2, 2, 2),
     ),
     "growth": Case(
         "by signals, and by responders",

@@ -8,6 +8,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from tests.bench.ground import GOOD, Ground, Street, names
 from tests.bench.hands import Request
@@ -107,9 +109,12 @@ def _ours(ground: Ground, models: int, every: int, seconds: float) -> Block:
 
 
 def _theirs(street: Street, crowd: list[str], every: int, seconds: float) -> Block:
-    with _controller(street.ground) as (process, metrics):
-        street.ground.hands.do([Request("POST", street.path(GROUP, "analysisruns"), _run(street, metrics, model, every))
-                                for model in crowd])  # fmt: skip
+    with rollouts_controller(street.ground, street.ground.cluster.kubeconfig, "--controllers", "analysis") as (
+        process,
+        metrics,
+    ):
+        runs = [cut(street, metrics, model, every) | {"metadata": {"generateName": f"{model}-"}} for model in crowd]
+        street.ground.hands.do([Request("POST", street.path(GROUP, "analysisruns"), run) for run in runs])
         began = len(metrics.calls)
         street.ground.cluster.wait(lambda: len(metrics.calls) >= began + 2 * len(crowd), 300, "two rounds", every=0.5)
         meter = Meter(process.pid)
@@ -123,11 +128,11 @@ def _theirs(street: Street, crowd: list[str], every: int, seconds: float) -> Blo
 
 
 @contextmanager
-def _controller(ground: Ground) -> Iterator[tuple[Process, Proxy]]:
-    """Its analysis controller as a process, as an administrator, and the proxy that counts its queries."""
+def rollouts_controller(ground: Ground, kubeconfig: Path, *more: str) -> Iterator[tuple[Process, Proxy]]:
+    """Argo Rollouts as a process, and the proxy that counts its queries."""
     binary = ensure("argo-rollouts")["rollouts-controller"]
-    command = [str(binary), "--kubeconfig", str(ground.cluster.kubeconfig), "--controllers", "analysis"]
-    command += ["--leader-elect=false", "--qps", "1000", "--burst", "2000", "--loglevel", "error"]
+    command = [str(binary), "--kubeconfig", str(kubeconfig), "--leader-elect=false", "--loglevel", "error", *more]
+    command += ["--qps", "1000", "--burst", "2000"]
     with Proxy(ground.cluster.prometheus_service_url) as metrics:
         process = Process("rollouts-controller", command, ground.folder / "rollouts-controller.log")
         process.start()
@@ -137,7 +142,8 @@ def _controller(ground: Ground) -> Iterator[tuple[Process, Proxy]]:
             process.stop()
 
 
-def _run(street: Street, metrics: Proxy, model: str, every: int) -> dict[str, object]:
+def cut(street: Street, metrics: Proxy, model: str, every: int) -> dict[str, Any]:
+    """An AnalysisRun of one model, without a name."""
     query = f'avg(model_quality_ratio{{metric="accuracy",namespace="{street.namespace}",model="{model}"}})'
     metric = {
         "name": "accuracy",
@@ -145,5 +151,4 @@ def _run(street: Street, metrics: Proxy, model: str, every: int) -> dict[str, ob
         "successCondition": "result[0] >= 0.92",
         "provider": {"prometheus": {"address": metrics.url, "query": query}},
     }
-    kind = {"apiVersion": "argoproj.io/v1alpha1", "kind": "AnalysisRun"}
-    return kind | {"metadata": {"generateName": f"{model}-"}, "spec": {"metrics": [metric]}}
+    return {"apiVersion": "argoproj.io/v1alpha1", "kind": "AnalysisRun", "spec": {"metrics": [metric]}}

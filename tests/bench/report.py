@@ -123,18 +123,29 @@ def page(document: dict[str, Any]) -> str:
     )
 
 
+COLUMNS = {
+    "name": "",
+    "seconds": "seconds, median and p95",
+    "writes": "writes",
+    "queries": "queries a second for a model",
+    "cpu": "processor time a second for 1,000 models",
+    "memory": "memory",
+    "killed": "killed beside the write",
+}
+"""What is told of each peer, where it was measured."""
+
+
 def _beside(results: Iterable[dict[str, Any]]) -> list[str]:
     """What was measured of others beside us."""
     lines: list[str] = []
     for one in results:
         if peers := one["numbers"].get("peers"):
             lines += [f"{one['what'].capitalize()}: {one['how']}.", "", f"**{one['measured']}.**", ""]
-            lines += ["| | seconds, median and p95 | writes | processor time a second for 1,000 models | memory"]
-            lines[-1] += " | killed beside the write |"
-            lines += ["| --- | --- | --- | --- | --- | --- |"]
-            keys = ("name", "seconds", "writes", "cpu", "memory", "killed")
+            keys = [key for key in COLUMNS if key in peers[0]]
+            lines += [f"| {' | '.join(COLUMNS[key] for key in keys)} |", f"|{' --- |' * len(keys)}"]
             lines += [f"| {' | '.join(peer[key] for key in keys)} |" for peer in peers]
-    return _section("Beside what people would use instead", lines)
+            lines += [""]
+    return _section("Beside what people would use instead", lines[:-1])
 
 
 def _with(key: str, results: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -83,7 +83,7 @@ class Queue(Generic[Key]):
     async def serve(self, work: Callable[[Key], Awaitable[None]]) -> None:
         """Work for ever, one key at a time; several may serve the same queue.
 
-        Others have their turn between two keys: the work on thousands of policies after a start often waits for nothing,
+        Others have their turn between two keys: after a start the work on thousands of policies may wait for nothing,
         and the lease must be renewed meanwhile.
         """
         while True:

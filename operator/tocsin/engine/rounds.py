@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any, NamedTuple
-from weakref import WeakValueDictionary
+from itertools import count
+from typing import NamedTuple
 
 import structlog
 
@@ -22,13 +22,13 @@ from tocsin.api.policy import EscalationPolicy, Rules
 from tocsin.clock import Clock
 from tocsin.decide import signals
 from tocsin.decide.incident import cause_to_open
-from tocsin.decide.situation import Failed, Memory, NoData, Vector
+from tocsin.decide.situation import Failed, Memory
 from tocsin.engine.guarded import Answer, Guarded, Watched, answer_to, guarded_by, measures, shadow_of, thawed
 from tocsin.engine.health import Health
 from tocsin.engine.schedule import Schedule
 from tocsin.engine.telemetry import Telemetry
 from tocsin.observe.cluster import Name, Pair, pair_of
-from tocsin.observe.queries import MetricSource, Prepared, Span, Unusable
+from tocsin.observe.queries import MetricSource, Prepared, Unusable
 from tocsin.settings import Settings, Tenancy
 
 log = structlog.get_logger()
@@ -50,22 +50,6 @@ class Group(NamedTuple):
     """The namespace; empty on a server of one tenant, where policies of all namespaces share their queries."""
 
 
-Range = Mapping[datetime, Vector | NoData] | Failed
-
-
-@dataclass(slots=True)
-class Past:
-    """What was, as all rebuilds of one round ask for it."""
-
-    source: MetricSource
-    steps: int
-    """Of a slice, at most."""
-    slices: WeakValueDictionary[tuple[Prepared, Span], asyncio.Future[Range]] = field(
-        default_factory=WeakValueDictionary
-    )
-    """By query and instants: shared by whoever needs them now, and held by nobody else."""
-
-
 @dataclass(slots=True)
 class Rebuild:
     """A signal whose past is being asked for; its evaluations wait meanwhile, and everybody else's go on."""
@@ -75,9 +59,22 @@ class Rebuild:
     watched: Watched
     pairs: list[Pair]
     meanwhile: list[tuple[datetime, Sequence[Answer]]]
-    queries: Sequence[Prepared]
-    past: Past
-    task: asyncio.Task[None] | None = None
+    memories: dict[Pair, Memory] = field(default_factory=dict)
+
+    @property
+    def key(self) -> tuple[Name, str]:
+        """One at a time by policy and signal."""
+        return self.name, self.watched.rule.name
+
+    def remember(self, pair: Pair, at: datetime, given: Sequence[Answer], allowed_labels: Sequence[str]) -> None:
+        """What a model's signal would have been evaluated to at an instant of the past, after those before it."""
+        model = self.guarded.rules[pair.model].model
+        reading = self.guarded.read(self.watched, model, at, given, allowed_labels)
+        self.memories[pair] = signals.advance(self.memories.get(pair), self.watched.rule, at, reading)
+
+
+Rebuilds = dict[tuple[tuple[Prepared, ...], timedelta], list[Rebuild]]
+"""What begins in one round, by its queries and by how far back they reach: each past is asked for once."""
 
 
 @dataclass(slots=True)
@@ -111,7 +108,7 @@ class Rounds:
     """By pair: the incidents whose frozen rules are evaluated."""
     _lost: dict[tuple[Name, str], datetime] = field(default_factory=dict)
     """Since when the past of a signal was asked for in vain."""
-    _asking: set[asyncio.Future[Range]] = field(default_factory=set)
+    _rebuilding: set[asyncio.Task[None]] = field(default_factory=set)
     _remembering: asyncio.Lock = field(default_factory=asyncio.Lock)
     """One memory is computed at a time, with breaths: the lease must be renewed meanwhile."""
     _schedule: Schedule[Group] = field(init=False)
@@ -190,9 +187,7 @@ class Rounds:
         self.unusable.pop(name, None)
         for watched in guarded.watched if guarded else ():
             self._lost.pop((name, watched.rule.name), None)
-            rebuild = self._rebuilds.pop((name, watched.rule.name), None)
-            if rebuild and rebuild.task:
-                rebuild.task.cancel()
+            self._rebuilds.pop((name, watched.rule.name), None)
         if guarded is None:
             return
         for watched in guarded.watched:
@@ -216,8 +211,7 @@ class Rounds:
         try:
             await self._schedule.run(self._begin)
         finally:
-            rebuilding = [rebuild.task for rebuild in self._rebuilds.values() if rebuild.task]
-            tasks: list[asyncio.Future[Any]] = [*self._running.values(), *rebuilding, *self._asking]
+            tasks = [*self._running.values(), *self._rebuilding]
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -261,15 +255,14 @@ class Rounds:
         asked = {query for query in prepared.values() if isinstance(query, Prepared)}
         answers = await source.ask(asked, at) if asked else {}
         self.health[group.server].note(at, source.trouble)
-        models = sum(len(guarded.rules) for guarded in self._guarded.values())
-        past = Past(source, max(FEWEST, SLICE // max(1, models)))
+        begun: Rebuilds = {}
         evaluated: dict[Name, None] = {}
         for number, (name, watched) in enumerate(members):
             if number % BREATH == 0:
                 await asyncio.sleep(0)
             queries = {field_: prepared[name.namespace, text] for field_, text in watched.queries.items()}
             try:
-                if self._evaluate(name, watched, at, queries, answers, past):
+                if self._evaluate(name, watched, at, queries, answers, begun):
                     evaluated[name] = None
             except Exception as error:  # noqa: BLE001 - a value that nobody foresaw must not stop the others' work
                 log.error("a signal was not evaluated", policy=name, signal=watched.rule.name, error=repr(error))
@@ -279,6 +272,8 @@ class Rounds:
             self._count_affected(name, answer_to(query, answers))
         for name in evaluated:
             self._conclude(name)
+        for (queries_, _), rebuilds in begun.items():
+            self._begin_rebuilds(source, queries_, rebuilds)
         self.tell_health(group.server, at)
 
     def _evaluate(
@@ -288,7 +283,7 @@ class Rounds:
         at: datetime,
         queries: Mapping[str, Prepared | Unusable | Failed],
         answers: Mapping[Prepared, Answer],
-        past: Past,
+        begun: Rebuilds,
     ) -> bool:
         """Remember one evaluation; False while that has to wait for a memory of the past, or for nothing at all."""
         guarded = self._guarded.get(name)
@@ -308,7 +303,8 @@ class Rounds:
         if fresh and (rebuild := self._rebuilds.get((name, signal))):
             rebuild.meanwhile.append((at, given))
         elif fresh and len(askable) == len(queries):
-            self._begin_rebuild(Rebuild(name, guarded, watched, fresh, [(at, given)], askable, past))
+            rebuild = self._rebuilds[name, signal] = Rebuild(name, guarded, watched, fresh, [(at, given)])
+            begun.setdefault((tuple(askable), watched.reach), []).append(rebuild)
         elif fresh:
             for pair in fresh:
                 self._advance(guarded, watched, pair, at, given)
@@ -322,78 +318,81 @@ class Rounds:
         if memory is not None or not isinstance(reading, Failed):
             self.memories.setdefault(pair, {})[watched.rule.name] = signals.advance(memory, watched.rule, at, reading)
 
-    def _begin_rebuild(self, rebuild: Rebuild) -> None:
-        key = (rebuild.name, rebuild.watched.rule.name)
-        self._rebuilds[key] = rebuild
-        rebuild.task = asyncio.ensure_future(self._rebuild(rebuild))
-        rebuild.task.add_done_callback(lambda done: self._end_rebuild(key, rebuild, done))
+    def _begin_rebuilds(self, source: MetricSource, queries: Sequence[Prepared], rebuilds: Sequence[Rebuild]) -> None:
+        task = asyncio.ensure_future(self._rebuild(source, queries, rebuilds))
+        self._rebuilding.add(task)
+        task.add_done_callback(lambda done: self._end_rebuilds(rebuilds, done))
 
-    async def _rebuild(self, rebuild: Rebuild) -> None:
-        """Remember the past, then the evaluations of meanwhile.
+    def _end_rebuilds(self, rebuilds: Sequence[Rebuild], task: asyncio.Task[None]) -> None:
+        self._rebuilding.discard(task)
+        for rebuild in self._wanted(rebuilds):
+            del self._rebuilds[rebuild.key]
+        if not task.cancelled() and (error := task.exception()):
+            log.error("memories were not rebuilt", policies=[one.name for one in rebuilds], error=repr(error))
 
-        A past that cannot be had is asked for again at the next evaluation; after ``for`` it begins without one.
+    def _wanted(self, rebuilds: Iterable[Rebuild]) -> list[Rebuild]:
+        """Those whose policy has neither gone nor changed meanwhile."""
+        return [rebuild for rebuild in rebuilds if self._rebuilds.get(rebuild.key) is rebuild]
+
+    async def _rebuild(self, source: MetricSource, queries: Sequence[Prepared], rebuilds: Sequence[Rebuild]) -> None:
+        """Remember the past, up to the step whose value was asked live, then the evaluations of meanwhile.
+
+        The past is read in slices, the oldest first, so that it is never held as a whole. One that cannot be had is
+        asked for again at the next evaluation; after ``for`` it begins without one.
         """
-        guarded, watched, at = rebuild.guarded, rebuild.watched, rebuild.meanwhile[0][0]
-        memories = await self._remember(rebuild, at)
-        lost_at = self._lost.pop((rebuild.name, watched.rule.name), at)
-        if memories is None and at - lost_at < watched.rule.for_:
-            self._lost[rebuild.name, watched.rule.name] = lost_at
+        (at, _), watched = rebuilds[0].meanwhile[0], rebuilds[0].watched
+        every = watched.rule.every
+        models = sum(len(guarded.rules) for guarded in self._guarded.values())
+        width = max(FEWEST, SLICE // max(1, models)) * every
+        whole = at - (watched.reach // every) * every, at
+        start = whole[0]
+        lost = False
+        while start < at and not lost:
+            span = start, min(at, start + width) - every
+            found = await asyncio.gather(*(source.ask_range(query, *span, every, whole) for query in queries))
+            ranges = [one for one in found if not isinstance(one, Failed)]
+            lost = len(ranges) < len(found)
+            if not lost:
+                async with self._remembering:
+                    await self._remember(rebuilds, ranges)
+            start = span[1] + every
+        for number, rebuild in enumerate(self._wanted(rebuilds)):
+            if number % BREATH == 0:
+                await asyncio.sleep(0)
+            if self._rebuilds.get(rebuild.key) is rebuild:
+                del self._rebuilds[rebuild.key]
+                self._settle(rebuild, at, lost=lost)
+
+    async def _remember(self, rebuilds: Sequence[Rebuild], ranges: Sequence[Mapping[datetime, Answer]]) -> None:
+        """Have each of them remember a slice."""
+        instants, steps = sorted(ranges[0]), count(1)
+        for rebuild in self._wanted(rebuilds):
+            try:
+                for pair in rebuild.pairs:
+                    for instant in instants:
+                        if next(steps) % BREATH == 0:
+                            await asyncio.sleep(0)
+                        rebuild.remember(pair, instant, [one[instant] for one in ranges], self.settings.allowed_labels)
+            except Exception as error:  # noqa: BLE001 - a value that nobody foresaw must not stop the others' work
+                self._rebuilds.pop(rebuild.key, None)
+                log.error("a memory was not rebuilt", policy=rebuild.name, signal=rebuild.key[1], error=repr(error))
+
+    def _settle(self, rebuild: Rebuild, at: datetime, *, lost: bool) -> None:
+        """What was rebuilt counts from now on, with what was evaluated meanwhile."""
+        guarded, watched, signal = rebuild.guarded, rebuild.watched, rebuild.watched.rule.name
+        lost_at = self._lost.pop(rebuild.key, at)
+        if lost and at - lost_at < watched.rule.for_:
+            self._lost[rebuild.key] = lost_at
             for pair in rebuild.pairs:
                 guarded.hear(watched, pair.model, *rebuild.meanwhile[-1], self.settings.allowed_labels)
             self._conclude(rebuild.name)
             return
         for pair in rebuild.pairs:
-            if memory := (memories or {}).get(pair):
-                self.memories.setdefault(pair, {})[watched.rule.name] = memory
+            if not lost and (memory := rebuild.memories.get(pair)):
+                self.memories.setdefault(pair, {})[signal] = memory
             for instant, given in rebuild.meanwhile:
                 self._advance(guarded, watched, pair, instant, given)
         self._conclude(rebuild.name)
-
-    async def _remember(self, rebuild: Rebuild, at: datetime) -> dict[Pair, Memory] | None:
-        """The memories up to the step before ``at``, whose value was asked live; None when the past cannot be had.
-
-        The past is read in slices, the oldest first, so that it is never held as a whole.
-        """
-        guarded, watched = rebuild.guarded, rebuild.watched
-        every = watched.rule.every
-        whole = at - (watched.reach // every) * every, at
-        memories: dict[Pair, Memory] = {}
-        start = whole[0]
-        while start < at:
-            span = start, min(at, start + rebuild.past.steps * every) - every
-            asking = [self._slice(rebuild.past, query, span, every, whole) for query in rebuild.queries]
-            found = [await asyncio.shield(one) for one in asking]
-            ranges = [one for one in found if not isinstance(one, Failed)]
-            if len(ranges) < len(found):
-                return None
-            async with self._remembering:
-                for pair in rebuild.pairs:
-                    model, memory = guarded.rules[pair.model].model, memories.get(pair)
-                    for number, instant in enumerate(sorted(ranges[0])):
-                        if number % BREATH == 0:
-                            await asyncio.sleep(0)
-                        given = [one[instant] for one in ranges]
-                        reading = guarded.read(watched, model, instant, given, self.settings.allowed_labels)
-                        memory = signals.advance(memory, watched.rule, instant, reading)
-                    if memory is not None:
-                        memories[pair] = memory
-            start = span[1] + every
-        return memories
-
-    def _slice(self, past: Past, query: Prepared, span: Span, every: timedelta, whole: Span) -> asyncio.Future[Range]:
-        """The answer to a query in a part of the past; asked once for all who need it at the same time."""
-        if (asking := past.slices.get((query, span))) is None:
-            asking = asyncio.ensure_future(past.source.ask_range(query, *span, every, whole))
-            past.slices[query, span] = asking
-            self._asking.add(asking)
-            asking.add_done_callback(self._asking.discard)
-        return asking
-
-    def _end_rebuild(self, key: tuple[Name, str], rebuild: Rebuild, task: asyncio.Task[None]) -> None:
-        if self._rebuilds.get(key) is rebuild:
-            del self._rebuilds[key]
-        if not task.cancelled() and (error := task.exception()):
-            log.error("a memory was not rebuilt", policy=key[0], signal=key[1], error=repr(error))
 
     def _note_unusable(self, name: Name, queries: Mapping[str, Prepared | Unusable | Failed]) -> None:
         known = self.unusable.setdefault(name, {})
