@@ -22,7 +22,7 @@ from tocsin.api.policy import EscalationPolicy, Rules
 from tocsin.clock import Clock
 from tocsin.decide import signals
 from tocsin.decide.incident import cause_to_open
-from tocsin.decide.situation import Failed, Memory
+from tocsin.decide.situation import Failed, Memory, Reading
 from tocsin.engine.guarded import Answer, Guarded, Watched, answer_to, guarded_by, measures, shadow_of, thawed
 from tocsin.engine.health import Health
 from tocsin.engine.schedule import Schedule
@@ -57,8 +57,10 @@ class Rebuild:
     name: Name
     guarded: Guarded
     watched: Watched
+    at: datetime
+    """The first instant that was evaluated live."""
     pairs: list[Pair]
-    meanwhile: list[tuple[datetime, Sequence[Answer]]]
+    meanwhile: list[tuple[Pair, datetime, Reading]] = field(default_factory=list)
     memories: dict[Pair, Memory] = field(default_factory=dict)
 
     @property
@@ -292,28 +294,27 @@ class Rounds:
             return False
         self._note_unusable(name, queries)
         given = [answer_to(query, answers) for query in queries.values()]
-        fresh = []
-        for model in guarded.rules:
-            pair = Pair(name.namespace, name.name, model)
-            if signal in self.memories.get(pair, {}):
-                self._advance(guarded, watched, pair, at, given)
-            else:
-                fresh.append(pair)
+        heard = {
+            Pair(name.namespace, name.name, model): guarded.hear(
+                watched, model, at, given, self.settings.allowed_labels
+            )
+            for model in guarded.rules
+        }
+        fresh = [pair for pair in heard if signal not in self.memories.get(pair, {})]
         askable = [query for query in queries.values() if isinstance(query, Prepared)]
-        if fresh and (rebuild := self._rebuilds.get((name, signal))):
-            rebuild.meanwhile.append((at, given))
-        elif fresh and len(askable) == len(queries):
-            rebuild = self._rebuilds[name, signal] = Rebuild(name, guarded, watched, fresh, [(at, given)])
+        rebuild = self._rebuilds.get((name, signal))
+        if fresh and rebuild is None and len(askable) == len(queries):
+            rebuild = self._rebuilds[name, signal] = Rebuild(name, guarded, watched, at, fresh)
             begun.setdefault((tuple(askable), watched.reach), []).append(rebuild)
-        elif fresh:
-            for pair in fresh:
-                self._advance(guarded, watched, pair, at, given)
-            return True
-        return len(fresh) < len(guarded.rules)
+        for pair, reading in heard.items():
+            if rebuild and pair in fresh:
+                rebuild.meanwhile.append((pair, at, reading))
+            else:
+                self._advance(watched, pair, at, reading)
+        return rebuild is None or len(fresh) < len(heard)
 
-    def _advance(self, guarded: Guarded, watched: Watched, pair: Pair, at: datetime, given: Sequence[Answer]) -> None:
+    def _advance(self, watched: Watched, pair: Pair, at: datetime, reading: Reading) -> None:
         """Without a memory a failure begins none: nothing is known."""
-        reading = guarded.hear(watched, pair.model, at, given, self.settings.allowed_labels)
         memory = self.memories.get(pair, {}).get(watched.rule.name)
         if memory is not None or not isinstance(reading, Failed):
             self.memories.setdefault(pair, {})[watched.rule.name] = signals.advance(memory, watched.rule, at, reading)
@@ -340,7 +341,7 @@ class Rounds:
         The past is read in slices, the oldest first, so that it is never held as a whole. One that cannot be had is
         asked for again at the next evaluation; after ``for`` it begins without one.
         """
-        (at, _), watched = rebuilds[0].meanwhile[0], rebuilds[0].watched
+        at, watched = rebuilds[0].at, rebuilds[0].watched
         every = watched.rule.every
         models = sum(len(guarded.rules) for guarded in self._guarded.values())
         width = max(FEWEST, SLICE // max(1, models)) * every
@@ -361,7 +362,7 @@ class Rounds:
                 await asyncio.sleep(0)
             if self._rebuilds.get(rebuild.key) is rebuild:
                 del self._rebuilds[rebuild.key]
-                self._settle(rebuild, at, lost=lost)
+                self._settle(rebuild, lost=lost)
 
     async def _remember(self, rebuilds: Sequence[Rebuild], ranges: Sequence[Mapping[datetime, Answer]]) -> None:
         """Have each of them remember a slice."""
@@ -377,21 +378,17 @@ class Rounds:
                 self._rebuilds.pop(rebuild.key, None)
                 log.error("a memory was not rebuilt", policy=rebuild.name, signal=rebuild.key[1], error=repr(error))
 
-    def _settle(self, rebuild: Rebuild, at: datetime, *, lost: bool) -> None:
+    def _settle(self, rebuild: Rebuild, *, lost: bool) -> None:
         """What was rebuilt counts from now on, with what was evaluated meanwhile."""
-        guarded, watched, signal = rebuild.guarded, rebuild.watched, rebuild.watched.rule.name
-        lost_at = self._lost.pop(rebuild.key, at)
-        if lost and at - lost_at < watched.rule.for_:
+        watched = rebuild.watched
+        lost_at = self._lost.pop(rebuild.key, rebuild.at)
+        if lost and rebuild.at - lost_at < watched.rule.for_:
             self._lost[rebuild.key] = lost_at
-            for pair in rebuild.pairs:
-                guarded.hear(watched, pair.model, *rebuild.meanwhile[-1], self.settings.allowed_labels)
-            self._conclude(rebuild.name)
-            return
-        for pair in rebuild.pairs:
-            if not lost and (memory := rebuild.memories.get(pair)):
-                self.memories.setdefault(pair, {})[signal] = memory
-            for instant, given in rebuild.meanwhile:
-                self._advance(guarded, watched, pair, instant, given)
+        else:
+            for pair, memory in rebuild.memories.items() if not lost else ():
+                self.memories.setdefault(pair, {})[watched.rule.name] = memory
+            for pair, at, reading in rebuild.meanwhile:
+                self._advance(watched, pair, at, reading)
         self._conclude(rebuild.name)
 
     def _note_unusable(self, name: Name, queries: Mapping[str, Prepared | Unusable | Failed]) -> None:

@@ -131,10 +131,10 @@ def _settings() -> kopf.OperatorSettings:
     settings.scanning.disabled = True
     settings.posting.loggers = False
     settings.posting.enabled = False
-    settings.watching.chunk_size = 500
+    settings.watching.chunk_size = 100
     settings.watching.initial_streaming = False
     settings.watching.server_timeout = 300
-    settings.queueing.idle_timeout = 0.5
+    settings.queueing.idle_timeout = 0.1
     settings.queueing.worker_limit = None
     settings.networking.error_backoffs = (1, 2, 3, 5, 8, 13, 21, 34, 55)
     return settings

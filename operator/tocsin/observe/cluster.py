@@ -27,7 +27,7 @@ MODELS: dict[str, type[EscalationPolicy | Responder | Incident | Decision]] = {
     "Incident": Incident,
     "Decision": Decision,
 }
-PAGE = "500"
+PAGE = "100"
 
 
 class Pair(NamedTuple):
