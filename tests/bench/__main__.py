@@ -1,4 +1,4 @@
-"""Measure Tocsin on a cluster of its own: `python -m tests.bench`, every case, or those that are named."""
+"""Measure Tocsin: `python -m tests.bench`, every case, or those that are named."""
 
 from __future__ import annotations
 
@@ -101,19 +101,19 @@ CASES = {
 
 
 def run(wanted: list[str], quick: bool, say: Callable[[str], object]) -> list[Result]:
-    """Each case on the same cluster, one after another."""
+    """One after another, each case on a cluster of its own: the incidents of a storm go on for long after it."""
     results: list[Result] = []
-    with Cluster() as cluster, tempfile.TemporaryDirectory() as folder:
-        ground = Ground(cluster, Installed.install(cluster, Path(folder)), Path(folder))
-        for name in wanted:
-            began = time.monotonic()
-            case = CASES[name]
-            say(f"{name}: {case.what} …")
+    for name in wanted:
+        began = time.monotonic()
+        case = CASES[name]
+        say(f"{name}: {case.what} …")
+        with Cluster() as cluster, tempfile.TemporaryDirectory() as folder:
+            ground = Ground(cluster, Installed.install(cluster, Path(folder)), Path(folder))
             for result in (case.quick if quick else case.full)(ground):
                 results.append(result)
                 verdict = VERDICTS[result.met]
                 say(f"  row {result.row}: {result.what}: {result.measured}; target {result.target}: {verdict}")
-            say(f"  {time.monotonic() - began:.0f} s")
+        say(f"  {time.monotonic() - began:.0f} s")
     return results
 
 

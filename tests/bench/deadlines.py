@@ -34,7 +34,7 @@ def deadlines(ground: Ground, sizes: list[int], plain: int = ROLLOUTS) -> list[R
     """
     floor = _floor(ground, plain)
     runs = [_run(ground, size) for size in sizes]
-    size, spent = sizes[-1], [one["seconds"] for one in runs]
+    size, spent, bare = sizes[-1], [one["seconds"] for one in runs], runs[-1]["bare"]
     each = ", ".join(f"{span:.1f} s for {count}" for span, count in zip(spent, sizes, strict=True))
     return [
         Result(
@@ -42,7 +42,8 @@ def deadlines(ground: Ground, sizes: list[int], plain: int = ROLLOUTS) -> list[R
             row=6,
             what=f"{size} deadlines due in the same second, the last tier entry accepted",
             target="≤ 1.5 × deadlines / W′",
-            measured=f"{each}; W′ = {floor:.0f} writes/s: {spent[-1] * floor / size:.2f} ×",
+            measured=f"{each}; W′ = {floor:.0f} writes/s: {spent[-1] * floor / size:.2f} ×; of the time that the"
+            f" server takes for the same status writes alone ({bare:.0f}/s): {spent[-1] * bare / size:.2f} ×",
             met=spent[-1] <= 1.5 * size / floor,
             how="audit log; one incident was opened by the operator, the others were written in its likeness",
             numbers={
@@ -78,7 +79,7 @@ def _run(ground: Ground, size: int) -> dict[str, Any]:
         for number, group in enumerate(groups)
         for model in group
     ]
-    _write(street, likenesses, due)
+    bare = _write(street, likenesses, due)
     with ground.operator() as operator:
         kind = 'kind="Incident"'
         ground.cluster.wait(lambda: operator.metric("tocsin_objects", kind) >= size, 120, "the incidents", every=0.5)
@@ -88,7 +89,7 @@ def _run(ground: Ground, size: int) -> dict[str, Any]:
         spent, written = _until_entered(street, {one["metadata"]["name"] for one in likenesses}, due)
         cpu = operator.meter.cpu - cpu
     ground.vacate(street)
-    return {"deadlines": size, "seconds": spent, "writes": written / size, "cpu": cpu}
+    return {"deadlines": size, "seconds": spent, "writes": written / size, "cpu": cpu, "bare": bare}
 
 
 def _opened(street: Street) -> dict[str, Any]:
@@ -130,8 +131,11 @@ def _likeness(original: dict[str, Any], pair: Pair) -> dict[str, Any]:
     return {"metadata": {"name": name}, **json.loads(text)}
 
 
-def _write(street: Street, likenesses: Sequence[dict[str, Any]], due: datetime) -> None:
-    """Create them, and give each its status with its own UID in the keys of its effects and with that deadline."""
+def _write(street: Street, likenesses: Sequence[dict[str, Any]], due: datetime) -> float:
+    """Create them, and give each its status with its own UID in the keys of its effects and with that deadline.
+
+    Returns how many of these statuses the server takes a second when it has nothing else to do.
+    """
     hands, where = street.ground.hands, street.path(OURS, "incidents")
     hands.do([Request("POST", where, one) for one in likenesses], user=OPERATOR)
     uids = {one["metadata"]["name"]: one["metadata"]["uid"] for one in street.incidents()}
@@ -148,7 +152,7 @@ def _write(street: Street, likenesses: Sequence[dict[str, Any]], due: datetime) 
             "nextDeadlineTime": format_time(due),
         }
         patches.append(Request("PATCH", f"{where}/{name}/status", {"status": status}))
-    hands.do(patches, user=OPERATOR)
+    return hands.do(patches, user=OPERATOR).rate
 
 
 def _until_entered(street: Street, incidents: set[str], due: datetime) -> tuple[float, int]:

@@ -125,8 +125,6 @@ def _block(ground: Ground, tool: Tool, models: Sequence[str], quiet: float) -> B
             time.sleep(random.uniform(0, 0.5))  # no model's crossing is in step with anybody's clock
         seconds, entries = _until_taken(ground, tool, wanted, said)
     ground.vacate(street)
-    for group, plural in ((ARGO, "rollouts"), (FLAGGER, "canaries")):
-        ground.hands.do([Request("DELETE", street.path(group, plural))])
     writes = sum(one.is_write and one.resource not in ("leases", "events") for one in entries)
     return Block(seconds, writes / each, queries, cpu, memory)
 

@@ -102,10 +102,11 @@ class Ground:
         return Street(self, self.cluster.namespace(prefix))
 
     def vacate(self, street: Street) -> None:
-        """Leave a street whose policies the next measurement must not pay for."""
-        where = street.path(OURS, "escalationpolicies")
-        self.hands.do([Request("DELETE", where)])
+        """Leave a street for good: the next measurement must not pay for its policies, nor for their deletion."""
+        self.hands.do([Request("DELETE", street.path(OURS, "escalationpolicies"))])
         street.close()
+        gone = f"/api/v1/namespaces/{street.namespace}"
+        self.cluster.wait(lambda: not self.cluster.found(gone), 600, f"the end of {street.namespace}", every=0.5)
 
     def seconds_of(self, ended: float) -> datetime:
         """An instant of the proxies' monotonic clock as a time of day."""

@@ -110,6 +110,19 @@ class Doors:
         self._hand(self._engine.take_deployment, metadata["namespace"], metadata["name"], came_or_went=turning)
 
 
+class _NoDifference(kopf.DiffBaseStorage):
+    """Nothing of ours asks what has changed in an object: left to itself kopf copies each one that it sees for that."""
+
+    def build(self, **_: Any) -> kopf.BodyEssence:
+        return {}
+
+    def fetch(self, **_: Any) -> None:
+        return None
+
+    def store(self, **_: Any) -> None:
+        pass
+
+
 async def _login(**_: Any) -> kopf.ConnectionInfo:
     """As the engine's own client, token files included; asked again when the server refuses a token as too old."""
     found: Any = await configured()
@@ -136,5 +149,6 @@ def _settings() -> kopf.OperatorSettings:
     settings.watching.server_timeout = 300
     settings.queueing.idle_timeout = 0.1
     settings.queueing.worker_limit = None
+    settings.persistence.diffbase_storage = _NoDifference()
     settings.networking.error_backoffs = (1, 2, 3, 5, 8, 13, 21, 34, 55)
     return settings
