@@ -16,7 +16,7 @@ from tests.clocks import T0, FakeClock
 from tests.observe.fake_prometheus import FakePrometheus
 from tocsin.api.objects import Metadata
 from tocsin.api.policy import EscalationPolicy
-from tocsin.decide.situation import Failed, Measured, Memory, NoData, Vector
+from tocsin.decide.situation import Failed, Measured, Memory, NoData, Sample, Vector
 from tocsin.engine.guarded import LONGEST
 from tocsin.engine.rounds import Rounds
 from tocsin.engine.telemetry import Telemetry
@@ -255,6 +255,10 @@ class SlowPast(FakePrometheus):
         return await super().ask_range(query, start, end, step, whole)
 
 
+def _rebuilding(rounds: Rounds) -> float | None:
+    return rounds.telemetry.registry.get_sample_value("tocsin_signals_rebuilding")
+
+
 def test_the_past_of_one_policy_keeps_nobody_waiting_and_then_has_what_was_seen_meanwhile(
     make: Callable[..., Bench],
 ) -> None:
@@ -270,8 +274,10 @@ def test_the_past_of_one_policy_keeps_nobody_waiting_and_then_has_what_was_seen_
     async def look() -> None:
         assert rounds.memories[Pair("other", "fraud", "fraud")]["latency"].at == T0 + 2 * MINUTE
         assert PAIR not in rounds.memories
+        assert _rebuilding(rounds) == 1
         source.let.set()
         await bench.clock.advance()
+        assert _rebuilding(rounds) == 0
         assert rounds.memories[PAIR]["latency"].at == T0 + 2 * MINUTE
         assert PAIR in bench.woken
 
@@ -387,8 +393,8 @@ def test_the_past_of_many_is_read_in_slices_that_all_share_and_gives_what_it_giv
 
     whole, sliced = SlowPast(), SlowPast()
     expected = memories(whole)
-    monkeypatch.setattr("tocsin.engine.rounds.SLICE", 12)
-    monkeypatch.setattr("tocsin.engine.rounds.FEWEST", 2)
+    monkeypatch.setattr("tocsin.engine.rebuilds.SLICE", 12)
+    monkeypatch.setattr("tocsin.engine.rebuilds.FEWEST", 2)
 
     assert memories(sliced) == expected
     (span,) = whole.spans
@@ -417,3 +423,28 @@ def test_the_query_for_affected_decisions_is_named_when_it_is_unusable(make: Cal
     rounds.guard(policy(risk={"affected": {"query": "nonsense("}}))
     play(bench, rounds, 1)
     assert rounds.unusable[Name("models", "fraud")] == {"risk.affected.query": "it does not parse"}
+
+
+class OddPast(FakePrometheus):
+    """Gives a value of the past that nobody foresaw, beside those of others who ask the same."""
+
+    async def ask_range(
+        self, query: Prepared, start: datetime, end: datetime, step: timedelta, whole: Span | None = None
+    ) -> Mapping[datetime, Vector | NoData] | Failed:
+        found = await super().ask_range(query, start, end, step, whole)
+        assert not isinstance(found, Failed)
+        odd = Sample({"model": "odd"}, "no number")  # type: ignore[arg-type]  # that is the point
+        return {at: Vector((*one, odd)) if isinstance(one, Vector) else one for at, one in found.items()}
+
+
+def test_a_value_of_the_past_that_nobody_foresaw_stops_nobody_elses_memory(make: Callable[..., Bench]) -> None:
+    bench = make(source=OddPast())
+    bench.gives("0.5")
+    rounds = bench.rounds()
+    for model in ("odd", "fraud"):
+        metadata = Metadata(name=model, namespace="models", uid=model)
+        rounds.guard(policy(models=[{"name": model}], containment=[]).model_copy(update={"metadata": metadata}))
+    play(bench, rounds, 2)
+
+    assert rounds.memories[Pair("models", "fraud", "fraud")]["latency"].pending >= 3 * MINUTE
+    assert Pair("models", "odd", "odd") not in rounds.memories

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -43,13 +42,13 @@ def read(
     if not numbers:
         return NoData("NaN", "the query returned NaN: often a ratio without traffic")
     worst = (max if rule.warn.rises else min)(numbers, key=lambda sample: sample.value)
-    produced_at = _produced_at(reported, model, alone)
+    produced_at = None if reported is None else _produced_at(reported, model, alone)
     if reported is not None and produced_at is None:
         return NoData("Empty", "reportedAt returned nothing for this model")
     if produced_at is not None and at - produced_at > rule.no_data_after:
         age = format_duration(at - produced_at)
         return NoData("Stale", f"the value was produced {age} ago, the limit is {format_duration(rule.no_data_after)}")
-    count = _fewest(samples, model, alone)
+    count = None if samples is None else _fewest(samples, model, alone)
     if rule.min_samples is not None and samples is not None and (count is None or count < rule.min_samples):
         return NoData(
             "InsufficientData", f"{number_of(count or Decimal(0))} samples, at least {rule.min_samples} needed"
@@ -94,11 +93,19 @@ def advance(memory: Memory | None, rule: SignalRule, at: datetime, reading: Read
     if memory is not None and at <= memory.at:
         return memory
     before = memory or Memory(at=at, reading=reading)
-    if isinstance(reading, Failed):
-        return replace(before, at=at, reading=reading, good_since=None)
-    if isinstance(reading, NoData):
-        since = before.no_data_since or at
-        return replace(before, at=at, reading=reading, good_since=None, no_data_since=since)
+    if isinstance(reading, Failed | NoData):
+        missing = isinstance(reading, NoData)
+        return Memory(  # not by replace(), which takes four times as long: a rebuild does this a million times
+            at=at,
+            reading=reading,
+            last=before.last,
+            last_at=before.last_at,
+            breaching_since=before.breaching_since,
+            sustained_since=before.sustained_since,
+            pending=before.pending,
+            recovering=before.recovering,
+            no_data_since=(before.no_data_since or at) if missing else before.no_data_since,
+        )
     adjacent = memory is not None and at - memory.at == rule.every
     last = before.reading if adjacent and isinstance(before.reading, Measured) else None
     step = rule.every if last is not None else timedelta()

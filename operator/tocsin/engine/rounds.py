@@ -8,11 +8,10 @@ queries on the same grid, beside the rounds.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
-from itertools import count
 from typing import NamedTuple
 
 import structlog
@@ -25,6 +24,7 @@ from tocsin.decide.incident import cause_to_open
 from tocsin.decide.situation import Failed, Memory, Reading
 from tocsin.engine.guarded import Answer, Guarded, Watched, answer_to, guarded_by, measures, shadow_of, thawed
 from tocsin.engine.health import Health
+from tocsin.engine.rebuilds import Rebuild, Rebuilds
 from tocsin.engine.schedule import Schedule
 from tocsin.engine.telemetry import Telemetry
 from tocsin.observe.cluster import Name, Pair, pair_of
@@ -35,10 +35,6 @@ log = structlog.get_logger()
 
 BREATH = 100
 """After so many evaluations other tasks have their turn."""
-SLICE = 25_000
-"""About so many values of the past are held at once, by all rebuilds together: an hour of 5,000 models is 2 GB."""
-FEWEST = 10
-"""Steps of a slice of the past, at least, however many models there are: each slice is a request."""
 
 
 class Group(NamedTuple):
@@ -48,35 +44,6 @@ class Group(NamedTuple):
     every: timedelta
     tenant: str
     """The namespace; empty on a server of one tenant, where policies of all namespaces share their queries."""
-
-
-@dataclass(slots=True)
-class Rebuild:
-    """A signal whose past is being asked for; its evaluations wait meanwhile, and everybody else's go on."""
-
-    name: Name
-    guarded: Guarded
-    watched: Watched
-    at: datetime
-    """The first instant that was evaluated live."""
-    pairs: list[Pair]
-    meanwhile: list[tuple[Pair, datetime, Reading]] = field(default_factory=list)
-    memories: dict[Pair, Memory] = field(default_factory=dict)
-
-    @property
-    def key(self) -> tuple[Name, str]:
-        """One at a time by policy and signal."""
-        return self.name, self.watched.rule.name
-
-    def remember(self, pair: Pair, at: datetime, given: Sequence[Answer], allowed_labels: Sequence[str]) -> None:
-        """What a model's signal would have been evaluated to at an instant of the past, after those before it."""
-        model = self.guarded.rules[pair.model].model
-        reading = self.guarded.read(self.watched, model, at, given, allowed_labels)
-        self.memories[pair] = signals.advance(self.memories.get(pair), self.watched.rule, at, reading)
-
-
-Rebuilds = dict[tuple[tuple[Prepared, ...], timedelta], list[Rebuild]]
-"""What begins in one round, by its queries and by how far back they reach: each past is asked for once."""
 
 
 @dataclass(slots=True)
@@ -105,18 +72,16 @@ class Rounds:
     _guarded: dict[Name, Guarded] = field(default_factory=dict)
     _groups: dict[Group, dict[Name, tuple[Watched, ...]]] = field(default_factory=dict)
     _running: dict[Group, asyncio.Task[None]] = field(default_factory=dict)
-    _rebuilds: dict[tuple[Name, str], Rebuild] = field(default_factory=dict)
     _shadows: dict[Pair, set[Name]] = field(default_factory=dict)
     """By pair: the incidents whose frozen rules are evaluated."""
     _lost: dict[tuple[Name, str], datetime] = field(default_factory=dict)
     """Since when the past of a signal was asked for in vain."""
-    _rebuilding: set[asyncio.Task[None]] = field(default_factory=set)
-    _remembering: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """One memory is computed at a time, with breaths: the lease must be renewed meanwhile."""
+    _rebuilds: Rebuilds = field(init=False)
     _schedule: Schedule[Group] = field(init=False)
 
     def __post_init__(self) -> None:
         self._schedule = Schedule(self.clock)
+        self._rebuilds = Rebuilds(self.settings.allowed_labels, self._settle)
         self.health = {name: Health() for name in self.sources}
 
     def guard(self, policy: EscalationPolicy) -> None:
@@ -189,7 +154,7 @@ class Rounds:
         self.unusable.pop(name, None)
         for watched in guarded.watched if guarded else ():
             self._lost.pop((name, watched.rule.name), None)
-            self._rebuilds.pop((name, watched.rule.name), None)
+            self._rebuilds.forget(name, watched.rule.name)
         if guarded is None:
             return
         for watched in guarded.watched:
@@ -213,10 +178,10 @@ class Rounds:
         try:
             await self._schedule.run(self._begin)
         finally:
-            tasks = [*self._running.values(), *self._rebuilding]
-            for task in tasks:
+            for task in (running := list(self._running.values())):
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(*running, return_exceptions=True)
+            await self._rebuilds.close()
             self._running.clear()
 
     def _plan(self, group: Group) -> None:
@@ -257,14 +222,14 @@ class Rounds:
         asked = {query for query in prepared.values() if isinstance(query, Prepared)}
         answers = await source.ask(asked, at) if asked else {}
         self.health[group.server].note(at, source.trouble)
-        begun: Rebuilds = {}
+        added: list[Rebuild] = []
         evaluated: dict[Name, None] = {}
         for number, (name, watched) in enumerate(members):
             if number % BREATH == 0:
                 await asyncio.sleep(0)
             queries = {field_: prepared[name.namespace, text] for field_, text in watched.queries.items()}
             try:
-                if self._evaluate(name, watched, at, queries, answers, begun):
+                if self._evaluate(name, watched, at, queries, answers, added):
                     evaluated[name] = None
             except Exception as error:  # noqa: BLE001 - a value that nobody foresaw must not stop the others' work
                 log.error("a signal was not evaluated", policy=name, signal=watched.rule.name, error=repr(error))
@@ -274,8 +239,8 @@ class Rounds:
             self._count_affected(name, answer_to(query, answers))
         for name in evaluated:
             self._conclude(name)
-        for (queries_, _), rebuilds in begun.items():
-            self._begin_rebuilds(source, queries_, rebuilds)
+        self._rebuilds.begin(source, added, sum(len(guarded.rules) for guarded in self._guarded.values()))
+        self.telemetry.rebuilding.set(len(self._rebuilds))
         self.tell_health(group.server, at)
 
     def _evaluate(
@@ -285,7 +250,7 @@ class Rounds:
         at: datetime,
         queries: Mapping[str, Prepared | Unusable | Failed],
         answers: Mapping[Prepared, Answer],
-        begun: Rebuilds,
+        added: list[Rebuild],
     ) -> bool:
         """Remember one evaluation; False while that has to wait for a memory of the past, or for nothing at all."""
         guarded = self._guarded.get(name)
@@ -301,11 +266,12 @@ class Rounds:
             for model in guarded.rules
         }
         fresh = [pair for pair in heard if signal not in self.memories.get(pair, {})]
-        askable = [query for query in queries.values() if isinstance(query, Prepared)]
-        rebuild = self._rebuilds.get((name, signal))
+        askable = tuple(query for query in queries.values() if isinstance(query, Prepared))
+        rebuild = self._rebuilds.of(name, signal)
         if fresh and rebuild is None and len(askable) == len(queries):
-            rebuild = self._rebuilds[name, signal] = Rebuild(name, guarded, watched, at, fresh)
-            begun.setdefault((tuple(askable), watched.reach), []).append(rebuild)
+            rebuild = Rebuild(name, guarded, watched, at, fresh, askable)
+            self._rebuilds.add(rebuild)
+            added.append(rebuild)
         for pair, reading in heard.items():
             if rebuild and pair in fresh:
                 rebuild.meanwhile.append((pair, at, reading))
@@ -319,77 +285,22 @@ class Rounds:
         if memory is not None or not isinstance(reading, Failed):
             self.memories.setdefault(pair, {})[watched.rule.name] = signals.advance(memory, watched.rule, at, reading)
 
-    def _begin_rebuilds(self, source: MetricSource, queries: Sequence[Prepared], rebuilds: Sequence[Rebuild]) -> None:
-        task = asyncio.ensure_future(self._rebuild(source, queries, rebuilds))
-        self._rebuilding.add(task)
-        task.add_done_callback(lambda done: self._end_rebuilds(rebuilds, done))
+    def _settle(self, rebuild: Rebuild, had: bool) -> None:
+        """What was rebuilt counts from now on, with what was evaluated meanwhile.
 
-    def _end_rebuilds(self, rebuilds: Sequence[Rebuild], task: asyncio.Task[None]) -> None:
-        self._rebuilding.discard(task)
-        for rebuild in self._wanted(rebuilds):
-            del self._rebuilds[rebuild.key]
-        if not task.cancelled() and (error := task.exception()):
-            log.error("memories were not rebuilt", policies=[one.name for one in rebuilds], error=repr(error))
-
-    def _wanted(self, rebuilds: Iterable[Rebuild]) -> list[Rebuild]:
-        """Those whose policy has neither gone nor changed meanwhile."""
-        return [rebuild for rebuild in rebuilds if self._rebuilds.get(rebuild.key) is rebuild]
-
-    async def _rebuild(self, source: MetricSource, queries: Sequence[Prepared], rebuilds: Sequence[Rebuild]) -> None:
-        """Remember the past, up to the step whose value was asked live, then the evaluations of meanwhile.
-
-        The past is read in slices, the oldest first, so that it is never held as a whole. One that cannot be had is
-        asked for again at the next evaluation; after ``for`` it begins without one.
+        A past that was not had is asked for again at the next evaluation; after ``for`` it begins without one.
         """
-        at, watched = rebuilds[0].at, rebuilds[0].watched
-        every = watched.rule.every
-        models = sum(len(guarded.rules) for guarded in self._guarded.values())
-        width = max(FEWEST, SLICE // max(1, models)) * every
-        whole = at - (watched.reach // every) * every, at
-        start = whole[0]
-        lost = False
-        while start < at and not lost:
-            span = start, min(at, start + width) - every
-            found = await asyncio.gather(*(source.ask_range(query, *span, every, whole) for query in queries))
-            ranges = [one for one in found if not isinstance(one, Failed)]
-            lost = len(ranges) < len(found)
-            if not lost:
-                async with self._remembering:
-                    await self._remember(rebuilds, ranges)
-            start = span[1] + every
-        for number, rebuild in enumerate(self._wanted(rebuilds)):
-            if number % BREATH == 0:
-                await asyncio.sleep(0)
-            if self._rebuilds.get(rebuild.key) is rebuild:
-                del self._rebuilds[rebuild.key]
-                self._settle(rebuild, lost=lost)
-
-    async def _remember(self, rebuilds: Sequence[Rebuild], ranges: Sequence[Mapping[datetime, Answer]]) -> None:
-        """Have each of them remember a slice."""
-        instants, steps = sorted(ranges[0]), count(1)
-        for rebuild in self._wanted(rebuilds):
-            try:
-                for pair in rebuild.pairs:
-                    for instant in instants:
-                        if next(steps) % BREATH == 0:
-                            await asyncio.sleep(0)
-                        rebuild.remember(pair, instant, [one[instant] for one in ranges], self.settings.allowed_labels)
-            except Exception as error:  # noqa: BLE001 - a value that nobody foresaw must not stop the others' work
-                self._rebuilds.pop(rebuild.key, None)
-                log.error("a memory was not rebuilt", policy=rebuild.name, signal=rebuild.key[1], error=repr(error))
-
-    def _settle(self, rebuild: Rebuild, *, lost: bool) -> None:
-        """What was rebuilt counts from now on, with what was evaluated meanwhile."""
         watched = rebuild.watched
         lost_at = self._lost.pop(rebuild.key, rebuild.at)
-        if lost and rebuild.at - lost_at < watched.rule.for_:
+        if not had and rebuild.at - lost_at < watched.rule.for_:
             self._lost[rebuild.key] = lost_at
         else:
-            for pair, memory in rebuild.memories.items() if not lost else ():
+            for pair, memory in rebuild.memories.items() if had else ():
                 self.memories.setdefault(pair, {})[watched.rule.name] = memory
             for pair, at, reading in rebuild.meanwhile:
                 self._advance(watched, pair, at, reading)
         self._conclude(rebuild.name)
+        self.telemetry.rebuilding.set(len(self._rebuilds))
 
     def _note_unusable(self, name: Name, queries: Mapping[str, Prepared | Unusable | Failed]) -> None:
         known = self.unusable.setdefault(name, {})

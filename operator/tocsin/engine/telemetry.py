@@ -55,6 +55,9 @@ class Telemetry:
             f"{PREFIX}_writes", "Writes to the API server by outcome.", ["what", "outcome"], registry=r
         )
         self._late = Counter(f"{PREFIX}_deadlines_missed", "Deadlines that passed unmet.", ["duty"], registry=r)
+        self.rebuilding = Gauge(
+            f"{PREFIX}_signals_rebuilding", "Signals by which nothing is decided until their past is read.", registry=r
+        )
         self.queue = Gauge(f"{PREFIX}_queue_depth", "Keys that wait for a worker.", registry=r)
         self.leading = Gauge(f"{PREFIX}_leading", "Whether this replica leads.", registry=r)
         self._errors = Counter(f"{PREFIX}_work_errors", "Work on a key that failed and is tried again.", registry=r)
