@@ -276,15 +276,19 @@ class Life:
         path = f"/api/v1/namespaces/{SYSTEM}/configmaps/tocsin-budget-{self.street.namespace}"
         return list(self.street.admin.call("GET", path).get("data", {}))
 
-    def end(self) -> dict[str, Any]:
-        """What is left, without times, UIDs and numbers; equal for all lives that ended well."""
+    def end(self, *, overtaking: bool = False) -> dict[str, Any]:
+        """What is left, without times, UIDs and numbers; equal for all lives that ended well.
+
+        After an outage a notice may have been overtaken, for instance while the server knew no rights yet.
+        """
         incidents = self.incidents()
         if len(incidents) != 1:
             return {"incidents": len(incidents)}
         incident = incidents[0]
         uid, status = incident["metadata"]["uid"], incident["status"]
         sent = self.arrivals()
-        intended = {one["key"] for one in status["effects"] if "causes" in one}
+        kept = [one for one in status["effects"] if not (overtaking and overtaken(one))]
+        intended, expected = ({one["key"] for one in some if "causes" in one} for some in (status["effects"], kept))
         return {
             "incidents": 1,
             "revisions": self.revisions(),
@@ -293,9 +297,9 @@ class Life:
             "effects beside notices": [
                 (one["key"].removeprefix(uid), one["state"]) for one in status["effects"] if "causes" not in one
             ],
-            "states of effects": sorted({one["state"] for one in status["effects"]}),
+            "states of effects": sorted({one["state"] for one in kept}),
             "told": {role: _told(status, role) for role in ("owners.owners", "compliance.risk")},
-            "lost": sorted(intended - sent.keys()),
+            "lost": sorted(expected - sent.keys()),
             "unknown": sorted(sent.keys() - intended),
         }
 
