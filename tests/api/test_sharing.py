@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from tests.builders import a_policy
 from tocsin.api.policy import EscalationPolicy
+from tocsin.observe.cluster import Store
 
 
 def read(**changes: Any) -> EscalationPolicy:
@@ -60,3 +61,16 @@ def test_a_changed_copy_knows_its_fields_and_leaves_the_others_alone() -> None:
     changed = one.metadata.model_copy(update={"deletion_timestamp": None})
     assert changed.model_fields_set == given | {"deletion_timestamp"}
     assert other.metadata.model_fields_set == given
+
+
+def test_a_policy_that_was_rewritten_in_other_words_is_held_as_it_is_written_now() -> None:
+    """Whoever starts anew reads the new words: who goes on must hold no others."""
+    store = Store()
+    for version, warn in (("1", "> 0.50"), ("2", "> 0.5")):
+        raw = read(warn=warn).dump()
+        raw["metadata"] |= {"resourceVersion": version}
+        raw["spec"]["signals"][0] |= {"warn": warn}
+        store.put("EscalationPolicy", raw)
+    policy = store.policy("models", "fraud")
+    assert policy is not None
+    assert str(policy.spec.signals[0].warn) == "> 0.5"

@@ -97,6 +97,8 @@ class Street:
     going_on: list[Life] = field(default_factory=list)
     tidy: bool = False
     """Whether the policy goes with the end of a life: a hundred of them take the operator's time."""
+    patient: bool = False
+    """Whether the person resolves only what everybody was told of: else the last notice may overtake one before it."""
 
     @classmethod
     def settle(cls, cluster: Cluster, receiver: str = "") -> Street:
@@ -260,7 +262,8 @@ class Life:
             self.decided.add("Acknowledge")
         acknowledged = any("acknowledgedBy" in tier for tier in status.get("tiers", []))
         well = {conditions.get(kind) for kind in ("Contained", "Recovered")} == {"True"}
-        if "Resolve" not in self.decided and acknowledged and well:
+        told = all(effect["state"] == "Done" for effect in status.get("effects", []))
+        if "Resolve" not in self.decided and acknowledged and well and (told or not self.street.patient):
             self.street.zoe.decide("Resolve", incident)
             self.decided.add("Resolve")
         settled = all(effect["state"] == "Done" or overtaken(effect) for effect in status.get("effects", []))
@@ -276,19 +279,15 @@ class Life:
         path = f"/api/v1/namespaces/{SYSTEM}/configmaps/tocsin-budget-{self.street.namespace}"
         return list(self.street.admin.call("GET", path).get("data", {}))
 
-    def end(self, *, overtaking: bool = False) -> dict[str, Any]:
-        """What is left, without times, UIDs and numbers; equal for all lives that ended well.
-
-        After an outage a notice may have been overtaken, for instance while the server knew no rights yet.
-        """
+    def end(self) -> dict[str, Any]:
+        """What is left, without times, UIDs and numbers; equal for all lives that ended well."""
         incidents = self.incidents()
         if len(incidents) != 1:
             return {"incidents": len(incidents)}
         incident = incidents[0]
         uid, status = incident["metadata"]["uid"], incident["status"]
         sent = self.arrivals()
-        kept = [one for one in status["effects"] if not (overtaking and overtaken(one))]
-        intended, expected = ({one["key"] for one in some if "causes" in one} for some in (status["effects"], kept))
+        intended = {one["key"] for one in status["effects"] if "causes" in one}
         return {
             "incidents": 1,
             "revisions": self.revisions(),
@@ -297,9 +296,9 @@ class Life:
             "effects beside notices": [
                 (one["key"].removeprefix(uid), one["state"]) for one in status["effects"] if "causes" not in one
             ],
-            "states of effects": sorted({one["state"] for one in kept}),
+            "states of effects": sorted({one["state"] for one in status["effects"]}),
             "told": {role: _told(status, role) for role in ("owners.owners", "compliance.risk")},
-            "lost": sorted(expected - sent.keys()),
+            "lost": sorted(intended - sent.keys()),
             "unknown": sorted(sent.keys() - intended),
         }
 

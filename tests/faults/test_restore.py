@@ -41,7 +41,7 @@ def test_what_never_was_is_forgotten_and_what_goes_on_ends_as_if_undisturbed(
             since.break_it()
             street.live(lives, 300)
             for life in lives:
-                end = life.end(overtaking=True)
+                end = life.end()
                 assert set(end["unknown"]) <= forgotten
                 # It took long: people may have been asked to look.
                 assert _apart(end) == _apart(END)

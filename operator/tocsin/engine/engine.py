@@ -174,6 +174,7 @@ class Engine:
         finally:
             self.telemetry.leading.set(0)
             self.telemetry.prometheus_up.clear()  # a standby asks nothing, and must not speak for the leader
+            self.telemetry.rebuilding.set(0)
             await _end(others if self.leader.holds() else [*others, *workers])
             await term.courier.close(GRACE)
             if self.leader.holds():  # write down what came of the last notices, or the next leader sends them again

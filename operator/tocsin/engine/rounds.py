@@ -89,6 +89,7 @@ class Rounds:
         name = Name(policy.metadata.namespace, policy.metadata.name)
         old = self._guarded.get(name)
         if old and old.uid == policy.metadata.uid and old.spec == policy.spec:
+            old.spec = policy.spec  # the store's own: nobody holds the one that it has replaced
             return
         kept = {} if old is None else {signal.name: signal for signal in old.spec.signals}
         self.forget(name, keep=[one.name for one in policy.spec.signals if kept.get(one.name) == one])

@@ -78,7 +78,7 @@ class Store:
         if known is not None and known.version >= version and known.uid == metadata["uid"]:
             return False
         try:
-            parsed, error = _sharing(MODELS[kind].model_validate(raw), known.parsed if known else None), ""
+            parsed, error = MODELS[kind].model_validate(raw), ""
         except ValidationError as bad:
             wrong = bad.errors()[0]
             parsed, error = None, f"{'.'.join(map(str, wrong['loc']))}: {wrong['msg']}"
@@ -218,11 +218,6 @@ class Store:
     def names(self, kind: str) -> dict[Name, Slot]:
         """What is known of a kind now."""
         return {Name(space, name): slot for space, some in self._slots[kind].items() for name, slot in some.items()}
-
-
-def _sharing(parsed: Any, known: Any) -> Any:
-    """The object with the specification that was known before, when it is the same: others may hold that one."""
-    return parsed.model_copy(update={"spec": known.spec}) if known and known.spec == parsed.spec else parsed
 
 
 def pair_of(incident: Incident) -> Pair:

@@ -211,12 +211,7 @@ class Prometheus:
         return Failed(message)
 
     async def ask_range(
-        self,
-        query: Prepared,
-        start: datetime,
-        end: datetime,
-        step: timedelta,
-        whole: Span | None = None,
+        self, query: Prepared, start: datetime, end: datetime, step: timedelta, whole: Span | None = None
     ) -> Mapping[datetime, Vector | NoData] | Failed:
         """Evaluate at ``start``, ``start + step``, … up to ``end``; every instant has its entry.
 

@@ -84,12 +84,7 @@ class MetricSource(Protocol):
         ...
 
     async def ask_range(
-        self,
-        query: Prepared,
-        start: datetime,
-        end: datetime,
-        step: timedelta,
-        whole: Span | None = None,
+        self, query: Prepared, start: datetime, end: datetime, step: timedelta, whole: Span | None = None
     ) -> Mapping[datetime, Vector | NoData] | Failed:
         """Evaluate at ``start``, ``start + step``, … up to ``end``; every instant has its entry.
 
