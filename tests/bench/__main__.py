@@ -28,6 +28,7 @@ from tests.bench.results import Result
 from tests.bench.soak import soak
 from tests.bench.steady import steady
 from tests.bench.storm import storm
+from tests.bench.unrest import unrest
 from tests.cluster.cluster import Cluster
 from tests.cluster.tools import KUBERNETES
 from tests.e2e.stage import Installed
@@ -48,13 +49,18 @@ class Case:
 CASES = {
     "steady": Case(
         "cost when nothing is wrong, and starts",
-        full=lambda ground: steady(ground, [100, 1000, 5000], 20, 5),
+        full=lambda ground: steady(ground, [100, 1000, 5000, 10_000], 20, 5),
         quick=lambda ground: steady(ground, [50, 100], 10, 1),
     ),
     "storm": Case(
         "everything breaks at once",
-        full=lambda ground: storm(ground, [100, 300, 1000]),
-        quick=lambda ground: storm(ground, [10, 30]),
+        full=lambda ground: storm(ground, [100, 300, 1000, 5000], row=1000),
+        quick=lambda ground: storm(ground, [10, 30], row=30),
+    ),
+    "unrest": Case(
+        "models that flap, policies that are edited",
+        full=lambda ground: unrest(ground, 100, 5, 1000, 30),
+        quick=lambda ground: unrest(ground, 5, 2, 50, 2),
     ),
     "deadlines": Case(
         "very many deadlines in one second",

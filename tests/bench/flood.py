@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from itertools import count
 from typing import Any
 
 from tests.bench.contain import courses_of
 from tests.bench.floor import Measure
-from tests.bench.ground import BAD, GOOD, OURS, Ground, Street, a_spec, names
-from tests.bench.hands import Request
+from tests.bench.ground import BAD, GOOD, Ground, a_spec, names
 from tests.bench.results import Result, quantile
+from tests.bench.unrest import editing
 from tests.cluster.proxy import Call, Delay
 from tests.e2e.stage import ACCURACY
 from tocsin.settings import Tenancy
 
-EDITS = 20
-"""A second."""
 SLOW = 8.0
 """Seconds that the tenant's slow query takes: just within the time-out, past which it would be quarantined."""
 MARK = "flooding"
@@ -42,7 +35,7 @@ def flood(ground: Ground, models: int, breaches: int) -> list[Result]:
         for street in (others, tenant):
             street.measured()
         alone = courses_of(others, crowd[:models], floor, MARK)
-        with _editing(tenant, mob) as edits:
+        with editing(tenant, mob) as edits:
             tenant.say(mob, BAD)
             beside = courses_of(others, crowd[models:], floor, MARK)
     for street in (others, tenant):
@@ -77,27 +70,3 @@ def _flooding(model: str) -> dict[str, Any]:
     spec = a_spec(model) | {"models": [{"name": model}], "containment": []}
     query = ACCURACY.replace("{", f'{{tenant!="{mark}",')
     return spec | {"signals": [spec["signals"][0] | {"query": query}]}
-
-
-@contextmanager
-def _editing(street: Street, crowd: list[str]) -> Iterator[list[float]]:
-    """Somebody edits policies all the time; gives when each edit was accepted."""
-    done, ending = list[float](), threading.Event()
-
-    def edit() -> None:
-        for number in count():
-            if ending.wait(max(0.0, began + number / EDITS - time.monotonic())):
-                return
-            path = street.path(OURS, "escalationpolicies", crowd[number % len(crowd)])
-            change = {"spec": {"reopenWindow": f"{number % 50 + 1}m"}}
-            street.ground.hands.do([Request("PATCH", path, change)])
-            done.append(time.monotonic())
-
-    began = time.monotonic()
-    thread = threading.Thread(target=edit)
-    thread.start()
-    try:
-        yield done
-    finally:
-        ending.set()
-        thread.join()

@@ -106,7 +106,7 @@ class Ground:
         self.hands.do([Request("DELETE", street.path(OURS, "escalationpolicies"))])
         street.close()
         gone = f"/api/v1/namespaces/{street.namespace}"
-        self.cluster.wait(lambda: not self.cluster.found(gone), 600, f"the end of {street.namespace}", every=0.5)
+        self.cluster.wait(lambda: not self.cluster.found(gone), 1800, f"the end of {street.namespace}", every=0.5)
 
     def seconds_of(self, ended: float) -> datetime:
         """An instant of the proxies' monotonic clock as a time of day."""
@@ -163,7 +163,7 @@ class Street:
             found = self.ground.cluster.api("GET", f"{where}?limit=1")["metadata"]
             return int(found.get("remainingItemCount", 0)) + 1 >= count + 1  # and that of the exporter
 
-        self.ground.cluster.wait(there, 300, f"{count} ReplicaSets", every=0.5)
+        self.ground.cluster.wait(there, 300 + count / 10, f"{count} ReplicaSets", every=0.5)
 
     def policies(self, models: Sequence[str], spec: Callable[[str], dict[str, Any]] | None = None) -> None:
         """One policy a model."""

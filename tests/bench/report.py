@@ -70,6 +70,11 @@ def page(document: dict[str, Any]) -> str:
     unknown, told = "why is not known yet.", {one["row"] for one in targets}
     missing = [f"- Row {row}: {what}." for row, what in TARGETS.items() if row not in told]
     missed = [f"- Row {one['row']}: {REASONS.get(one['row'], unknown)}" for one in targets if one["met"] is False]
+    others = [
+        f"- {one['what']}: {one['measured']} ({one['how']})."
+        for one in results
+        if not one["row"] and not one["numbers"].keys() & {"curve", "peers", "table"}
+    ]
     grown = [
         f"| {one['curve']['x']} | {one['curve']['y']} | {_points(one['curve'])} | {one['curve']['exponent']:.2f} |"
         for one in _with("curve", results)
@@ -102,6 +107,7 @@ def page(document: dict[str, Any]) -> str:
             *how,
             "",
             *_beside(results),
+            *_section("Without a target", others),
             "## How cost grows",
             "",
             "An exponent of 1 is in proportion, of 0 not at all; it is the slope of the line through the logarithms.",

@@ -77,7 +77,7 @@ async def _play(models: int, evaluations: int) -> dict[str, Any]:
     memory, seconds, began = [], [], time.process_time()
     for number in range(count):
         await rounds._round(Group("default", STEP, ""), T0 + number * STEP)
-        await asyncio.gather(*(rebuild.task for rebuild in rounds._rebuilds.values() if rebuild.task))
+        await asyncio.gather(*rounds._rebuilds._tasks)
         if (number + 1) % (count // 10) == 0:
             memory.append(meter.memory)
             seconds.append(time.process_time() - began)

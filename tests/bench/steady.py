@@ -66,10 +66,10 @@ def watching(model: str, every: int) -> dict[str, Any]:
 def until_watched(ground: Ground, operator: Operator, size: int, every: int) -> None:
     """Every policy is in the store, was evaluated, and has its memory."""
     kind = 'kind="EscalationPolicy"'
-    ground.cluster.wait(lambda: operator.metric("tocsin_objects", kind) >= size, 120, "the policies", every=0.2)
+    ground.cluster.wait(lambda: operator.metric("tocsin_objects", kind) >= size, 300, "the policies", every=0.2)
     begun = operator.metric("tocsin_rounds_total")
     ground.cluster.wait(lambda: operator.metric("tocsin_rounds_total") >= begun + 3, 300, "three rounds", every=0.2)
-    ground.cluster.wait(lambda: not operator.metric("tocsin_signals_rebuilding"), 600, "the past", every=0.5)
+    ground.cluster.wait(lambda: not operator.metric("tocsin_signals_rebuilding"), 1200, "the past", every=0.5)
     ground.until_quiet(2 * every)
 
 

@@ -9,6 +9,7 @@ import pytest
 from tests.bench.contain import contain
 from tests.bench.deadlines import deadlines
 from tests.bench.ground import Ground
+from tests.bench.soak import soak
 from tests.bench.steady import steady
 from tests.cluster.access import Access
 from tests.cluster.cluster import ours
@@ -41,3 +42,10 @@ def test_while_nothing_is_wrong_nothing_is_written_and_one_query_asks_for_all(gr
 
     assert rows[1].met, rows[1]
     assert rows[2].met, rows[2]
+
+
+def test_a_soak_runs_to_its_end() -> None:
+    (row,) = soak(10, 1000)
+
+    assert row.numbers["evaluations"] == 1000
+    assert len(row.numbers["memory"]) == 10

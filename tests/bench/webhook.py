@@ -16,7 +16,8 @@ def roll_back(namespace: str, name: str) -> None:
     """As `kubectl rollout undo` does: the template of the revision before the present one."""
     apps = client.AppsV1Api()
     deployment = apps.read_namespaced_deployment(name, namespace)
-    labels = ",".join(f"{key}={value}" for key, value in deployment.spec.selector.match_labels.items())
+    selector = deployment.spec.selector.match_labels or {}
+    labels = ",".join(f"{key}={value}" for key, value in selector.items())
     sets: list[Any] = apps.list_namespaced_replica_set(namespace, label_selector=labels).items
     *_, before, _ = sorted(sets, key=lambda one: int(one.metadata.annotations[NUMBER]))
     template = client.ApiClient().sanitize_for_serialization(before.spec.template)

@@ -153,7 +153,7 @@ class Story:
         teller.say("Next time nobody should have to be woken: Eve authorises the option, as it is now, for an hour.")
         reference = {"name": FRAUD, "uid": policy["metadata"]["uid"]}
         until = format_time(_now() + timedelta(hours=1))
-        bound = {"option": offered["name"], "digest": offered["digest"], "expireTime": until}
+        bound: dict[str, Any] = {"option": offered["name"], "digest": offered["digest"], "expireTime": until}
         self._decide("eve", FRAUD, "Authorise", policyRef=reference, reason="on-call agreed on it", **bound)
         stage.until("Recovered")
         teller.say("Recovered. Ben resolves it, and the next bad version is rolled out.")
@@ -247,7 +247,7 @@ def _sum(score: Any) -> list[str]:
     return [*terms, f"{score['risk']:>7}  {score['severity']}"]
 
 
-def _bound(option: Any) -> dict[str, str]:
+def _bound(option: Any) -> dict[str, Any]:
     return {"option": option["name"], "digest": option["digest"]}
 
 

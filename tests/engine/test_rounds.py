@@ -18,6 +18,7 @@ from tocsin.api.objects import Metadata
 from tocsin.api.policy import EscalationPolicy
 from tocsin.decide.situation import Failed, Measured, Memory, NoData, Sample, Vector
 from tocsin.engine.guarded import LONGEST
+from tocsin.engine.rebuilds import KEPT
 from tocsin.engine.rounds import Rounds
 from tocsin.engine.telemetry import Telemetry
 from tocsin.observe.cluster import Name, Pair
@@ -282,6 +283,27 @@ def test_the_past_of_one_policy_keeps_nobody_waiting_and_then_has_what_was_seen_
         assert PAIR in bench.woken
 
     play(bench, rounds, 2, look)
+
+
+def test_what_is_evaluated_while_the_past_is_read_for_long_is_read_with_it_and_not_kept(
+    make: Callable[..., Bench],
+) -> None:
+    source, long = SlowPast(), 3 * KEPT
+    bench = make(source=source)
+    source.set("slow", ("0.5", {"model": "fraud"}), namespace="models")
+    rounds = bench.rounds()
+    slow = [{"name": "latency", "kind": "Latency", "query": "slow", "warn": "> 0.3", "for": "3m"}]
+    rounds.guard(policy(signals=slow, containment=[]))
+
+    async def look() -> None:
+        source.let.set()
+        await bench.clock.advance()
+        memory, (past, *_) = rounds.memories[PAIR]["latency"], source.spans
+        assert memory.at == T0 + long * MINUTE
+        assert memory.pending == past + long * MINUTE
+        assert source.spans[1:] == [(long - 2) * MINUTE]
+
+    play(bench, rounds, long, look)
 
 
 class SlowTenant(FakePrometheus):

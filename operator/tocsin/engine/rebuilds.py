@@ -7,6 +7,7 @@ ask the same, so that it is never held as a whole: an hour of 5,000 models that 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -19,7 +20,7 @@ from tocsin.decide import signals
 from tocsin.decide.situation import Failed, Memory, Reading
 from tocsin.engine.guarded import Answer, Guarded, Watched
 from tocsin.observe.cluster import Name, Pair
-from tocsin.observe.queries import MetricSource, Prepared
+from tocsin.observe.queries import MetricSource, Prepared, Span
 
 log = structlog.get_logger()
 
@@ -29,6 +30,8 @@ SLICE = 25_000
 """About so many values of the past are held at once, by all rebuilds together."""
 FEWEST = 10
 """Steps of a slice, at least, however many models there are: each slice is a request."""
+KEPT = 12
+"""So many of the latest evaluations are kept while the past is read, which takes minutes for thousands of models."""
 
 
 @dataclass(slots=True)
@@ -42,7 +45,8 @@ class Rebuild:
     """The first instant that was evaluated live."""
     pairs: list[Pair]
     queries: tuple[Prepared, ...]
-    meanwhile: list[tuple[Pair, datetime, Reading]] = field(default_factory=list)
+    meanwhile: deque[tuple[datetime, Mapping[Pair, Reading]]] = field(default_factory=lambda: deque(maxlen=KEPT))
+    """The latest evaluations; what was evaluated before them is read with the past."""
     memories: dict[Pair, Memory] = field(default_factory=dict)
 
     @property
@@ -54,6 +58,11 @@ class Rebuild:
     def past(self) -> tuple[tuple[Prepared, ...], timedelta]:
         """What is asked, and how far it reaches back: equal for all that can be remembered together."""
         return self.queries, self.watched.reach
+
+    def keep_all(self) -> datetime:
+        """Keep every evaluation from now on; gives the instant of the latest."""
+        self.meanwhile = deque(self.meanwhile)
+        return self.meanwhile[-1][0]
 
     def remember(self, pair: Pair, at: datetime, given: Sequence[Answer], allowed_labels: Sequence[str]) -> None:
         """What a model's signal would have been evaluated to at an instant of the past, after those before it."""
@@ -119,20 +128,14 @@ class Rebuilds:
         return self._by_key.get(rebuild.key) is rebuild
 
     async def _rebuild(self, source: MetricSource, rebuilds: Sequence[Rebuild], steps: int) -> None:
-        """Ask for the past up to the step whose value was asked live, and have it remembered."""
+        """Have the past remembered up to the step that was evaluated live first, and then what passed meanwhile."""
         first = rebuilds[0]
-        at, every, queries = first.at, first.watched.rule.every, first.queries
-        whole = at - first.watched.reach // every * every, at
-        start, had = whole[0], True
-        while start < at and had:
-            end = min(at, start + steps * every) - every
-            found = await asyncio.gather(*(source.ask_range(query, start, end, every, whole) for query in queries))
-            ranges = [one for one in found if not isinstance(one, Failed)]
-            had = len(ranges) == len(found)
-            if had:
-                async with self._remembering:
-                    await self._remember(rebuilds, ranges)
-            start = end + every
+        start = first.at - first.watched.reach // first.watched.rule.every * first.watched.rule.every
+        whole = start, first.at
+        had = await self._read(source, rebuilds, start, first.at, steps, whole)
+        heard = [one.keep_all() for one in rebuilds if self._wanted(one)]
+        if had and heard:
+            had = await self._read(source, rebuilds, first.at, max(heard), steps, whole)
         for number, rebuild in enumerate(rebuilds):
             if number % BREATH == 0:
                 await asyncio.sleep(0)
@@ -142,6 +145,28 @@ class Rebuilds:
                     self.settle(rebuild, had)
                 except Exception as error:  # noqa: BLE001 - as below
                     _given_up(rebuild, error)
+
+    async def _read(
+        self,
+        source: MetricSource,
+        rebuilds: Sequence[Rebuild],
+        start: datetime,
+        until: datetime,
+        steps: int,
+        whole: Span,
+    ) -> bool:
+        """Have it remembered from a step up to another, which is not read; False when it could not be had."""
+        every, queries = rebuilds[0].watched.rule.every, rebuilds[0].queries
+        while start < until:
+            end = min(until, start + steps * every) - every
+            found = await asyncio.gather(*(source.ask_range(query, start, end, every, whole) for query in queries))
+            ranges = [one for one in found if not isinstance(one, Failed)]
+            if len(ranges) < len(found):
+                return False
+            async with self._remembering:
+                await self._remember(rebuilds, ranges)
+            start = end + every
+        return True
 
     async def _remember(self, rebuilds: Sequence[Rebuild], ranges: Sequence[Mapping[datetime, Answer]]) -> None:
         """Have each of them remember a slice."""

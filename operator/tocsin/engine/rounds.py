@@ -273,10 +273,10 @@ class Rounds:
             rebuild = Rebuild(name, guarded, watched, at, fresh, askable)
             self._rebuilds.add(rebuild)
             added.append(rebuild)
+        if rebuild:
+            rebuild.meanwhile.append((at, {pair: heard[pair] for pair in fresh}))
         for pair, reading in heard.items():
-            if rebuild and pair in fresh:
-                rebuild.meanwhile.append((pair, at, reading))
-            else:
+            if rebuild is None or pair not in fresh:
                 self._advance(watched, pair, at, reading)
         return rebuild is None or len(fresh) < len(heard)
 
@@ -289,17 +289,18 @@ class Rounds:
     def _settle(self, rebuild: Rebuild, had: bool) -> None:
         """What was rebuilt counts from now on, with what was evaluated meanwhile.
 
-        A past that was not had is asked for again at the next evaluation; after ``for`` it begins without one.
+        A past that was not had is asked for again at the next evaluation; after ``for`` what was had of it must do.
         """
         watched = rebuild.watched
         lost_at = self._lost.pop(rebuild.key, rebuild.at)
         if not had and rebuild.at - lost_at < watched.rule.for_:
             self._lost[rebuild.key] = lost_at
         else:
-            for pair, memory in rebuild.memories.items() if had else ():
+            for pair, memory in rebuild.memories.items():
                 self.memories.setdefault(pair, {})[watched.rule.name] = memory
-            for pair, at, reading in rebuild.meanwhile:
-                self._advance(watched, pair, at, reading)
+            for at, heard in rebuild.meanwhile:
+                for pair, reading in heard.items():
+                    self._advance(watched, pair, at, reading)
         self._conclude(rebuild.name)
         self.telemetry.rebuilding.set(len(self._rebuilds))
 
