@@ -206,15 +206,41 @@ def test_a_policy_that_is_forgotten_is_evaluated_no_more(make: Callable[..., Ben
     assert PAIR not in rounds.memories
 
 
-def test_an_edit_keeps_the_memory_of_signals_that_it_does_not_touch(make: Callable[..., Bench]) -> None:
+@pytest.mark.parametrize(
+    ("changes", "kept"),
+    [
+        pytest.param({"risk": {"regulatory": 4}}, True, id="another risk"),
+        pytest.param({"signals": [SIGNAL, SIGNAL | {"name": "another"}]}, True, id="one signal more"),
+        pytest.param({"signals": [SIGNAL | {"for": "7m"}]}, False, id="another span"),
+        pytest.param({"models": [{"name": "fraud", "match": {"app": "fraud"}}]}, False, id="other series"),
+        pytest.param({"prometheus": "elsewhere"}, False, id="another server"),
+    ],
+)
+def test_an_edit_keeps_what_is_known_of_what_it_does_not_touch(
+    make: Callable[..., Bench], changes: dict[str, Any], kept: bool
+) -> None:
     bench = make()
     bench.gives("0.5")
     rounds = bench.rounds()
-    rounds.guard(policy())
+    rounds.guard(policy(signals=[SIGNAL], containment=[]))
     play(bench, rounds, 3)
-    pending = rounds.memories[PAIR]["latency"].pending
+    known = rounds.memories[PAIR]["latency"]
+    rounds.guard(policy(**{"signals": [SIGNAL], "containment": []} | changes))
+    assert rounds.memories.get(PAIR, {}).get("latency") == (known if kept else None)
+    guarded = rounds.guarded(Name("models", "fraud"))
+    assert (guarded is not None and ("fraud", "latency") in guarded.readings) == kept
+
+
+def test_an_edit_of_what_is_not_measured_is_told_by_no_evaluation(make: Callable[..., Bench]) -> None:
+    bench = make()
+    bench.gives("0.1")
+    rounds = bench.rounds()
+    rounds.guard(policy())
+    play(bench, rounds, 1)
+    assert len(bench.told) == 1
     rounds.guard(policy(risk={"regulatory": 4}))
-    assert rounds.memories[PAIR]["latency"].pending == pending
+    play(bench, rounds, 2)
+    assert len(bench.told) == 1
 
 
 def test_affected_decisions_are_counted_by_model_and_unknown_without_an_answer(make: Callable[..., Bench]) -> None:

@@ -63,6 +63,19 @@ class Guarded:
     shown: Mapping[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
     """The same without the numbers, as it was last told to the policy's status."""
 
+    def kept_by(self, spec: EscalationPolicySpec) -> frozenset[tuple[str, str]]:
+        """The models and signals of which another specification measures the same as this one."""
+        if spec.prometheus != self.spec.prometheus:
+            return frozenset()
+        series = {name: rules.model.labels() for name, rules in self.rules.items()}
+        models = [one.name for one in spec.models if series.get(one.name) == one.labels()]
+        return frozenset((model, one.name) for model in models for one in spec.signals if one in self.spec.signals)
+
+    def take_over(self, old: Guarded, kept: frozenset[tuple[str, str]]) -> None:
+        """Go on with what another knew, and has told, of these models and signals."""
+        self.readings = {which: reading for which, reading in old.readings.items() if which in kept}
+        self.shown = self.gist()
+
     def gist(self) -> Mapping[tuple[str, str], tuple[str, str]]:
         """What the readings are, without the numbers that move all the time."""
         return {which: _gist(reading) for which, reading in self.readings.items()}

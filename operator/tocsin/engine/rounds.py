@@ -8,7 +8,7 @@ queries on the same grid, beside the rounds.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -85,17 +85,20 @@ class Rounds:
         self.health = {name: Health() for name in self.sources}
 
     def guard(self, policy: EscalationPolicy) -> None:
-        """Evaluate a policy from now on, as it is now; memory of signals that have not changed is kept."""
+        """Evaluate a policy from now on, as it is now; memory of what is measured as before is kept."""
         name = Name(policy.metadata.namespace, policy.metadata.name)
         old = self._guarded.get(name)
         if old and old.uid == policy.metadata.uid and old.spec == policy.spec:
             old.spec = policy.spec  # the store's own: nobody holds the one that it has replaced
             return
-        kept = {} if old is None else {signal.name: signal for signal in old.spec.signals}
-        self.forget(name, keep=[one.name for one in policy.spec.signals if kept.get(one.name) == one])
+        kept = old.kept_by(policy.spec) if old else frozenset()
+        self.forget(name, kept)
         if policy.spec.prometheus not in self.sources:
             return
-        self._add(name, guarded_by(policy, self.settings, name.name))
+        made = guarded_by(policy, self.settings, name.name)
+        if old:
+            made.take_over(old, kept)
+        self._add(name, made)
 
     def _add(self, name: Name, guarded: Guarded) -> None:
         self._guarded[name] = guarded
@@ -149,8 +152,8 @@ class Rounds:
         pair, shadow = pair_of(incident), shadow_of(incident)
         return Pair(*shadow, pair.model) if shadow in self._guarded else pair
 
-    def forget(self, name: Name, keep: Iterable[str] = ()) -> None:
-        """Evaluate a policy no more."""
+    def forget(self, name: Name, keep: Collection[tuple[str, str]] = ()) -> None:
+        """Evaluate a policy no more; the memory of these models and signals stays."""
         guarded = self._guarded.pop(name, None)
         self.unusable.pop(name, None)
         for watched in guarded.watched if guarded else ():
@@ -160,11 +163,11 @@ class Rounds:
             return
         for watched in guarded.watched:
             self._groups.get(self._group_of(name, guarded, watched), {}).pop(name, None)
-        kept = set(keep)
         for model in guarded.rules:
             pair = Pair(name.namespace, name.name, model)
             self.affected.pop(pair, None)
-            left = {signal: memory for signal, memory in self.memories.pop(pair, {}).items() if signal in kept}
+            known = self.memories.pop(pair, {})
+            left = {signal: memory for signal, memory in known.items() if (model, signal) in keep}
             if left:
                 self.memories[pair] = left
 
