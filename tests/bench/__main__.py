@@ -65,7 +65,7 @@ CASES = {
     "deadlines": Case(
         "very many deadlines in one second",
         full=lambda ground: deadlines(ground, [1000, 10_000]),
-        quick=lambda ground: deadlines(ground, [10, 20], 20),
+        quick=lambda ground: deadlines(ground, [10, 20], 20, 5),
     ),
     "flood": Case(
         "one tenant floods",
@@ -74,7 +74,7 @@ CASES = {
     ),
     "contain": Case(
         "time and writes to a containment",
-        full=lambda ground: contain(ground, 60),
+        full=lambda ground: contain(ground, 200),
         quick=lambda ground: contain(ground, 10),
     ),
     "analysis": Case(

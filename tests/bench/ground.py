@@ -25,6 +25,8 @@ from tocsin.settings import Tenancy
 OURS = f"/apis/{API}"
 METRICS = 19090
 """The operator's port of /metrics."""
+LEASE = 5
+"""Seconds for which a leader's Lease lasts."""
 
 
 @dataclass
@@ -32,7 +34,8 @@ class Operator:
     """One that runs: its process, and what it says of itself."""
 
     process: OperatorProcess
-    address: str
+    port: int
+    """Of its /metrics."""
 
     @property
     def meter(self) -> Meter:
@@ -41,7 +44,7 @@ class Operator:
 
     def metric(self, name: str, labels: str = "") -> float:
         """The sum of a metric's samples whose labels match; 0 when there is none."""
-        with urllib.request.urlopen(f"http://{self.address}:{METRICS}/metrics", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=10) as answer:
             text = answer.read().decode()
         found = re.findall(rf"^{name}(?:{{([^}}]*)}})? (\S+)$", text, re.MULTILINE)
         return sum(float(value) for have, value in found if labels in have)
@@ -63,21 +66,25 @@ class Ground:
         self.hands, self.audit = Hands(self.cluster), Audit(self.cluster)
 
     @contextmanager
-    def operator(self, tenancy: Tenancy = Tenancy.SINGLE, server: str | None = None) -> Iterator[Operator]:
+    def operator(
+        self, tenancy: Tenancy = Tenancy.SINGLE, server: str | None = None, behind: Operator | None = None
+    ) -> Iterator[Operator]:
         """An operator with the chart's rights whose queries go through a counting proxy; no budget stops it.
 
-        With another address of the API server it goes there.
+        With another address of the API server it goes there; behind another operator it waits to lead.
         """
         with Proxy(self.cluster.prometheus_service_url) as self.metrics:
             prometheus = {"default": {"url": self.metrics.url, "tenancy": str(tenancy)}}
             budget = {"containments": 100_000}
-            more = {"prometheus": prometheus, "budget": budget, "leaseDuration": "5s"}
-            process = self.installed.operator("bench", server, **more)
-            process.ports = (0, METRICS)
+            more = {"prometheus": prometheus, "budget": budget, "leaseDuration": f"{LEASE}s"}
+            process = self.installed.operator("behind" if behind else "bench", server, **more)
+            made = Operator(process, behind.port + 1 if behind else METRICS)
+            process.ports = (0, made.port)
             process.start()
             try:
-                self.cluster.wait(lambda: '"leading"' in process.log, 60, "a leader")
-                yield Operator(process, "127.0.0.1")
+                if behind is None:
+                    self.cluster.wait(lambda: '"leading"' in process.log, 60, "a leader")
+                yield made
             finally:
                 process.stop()
 

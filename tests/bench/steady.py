@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.bench.floor import raw_list
-from tests.bench.ground import GOOD, Ground, Operator, a_spec, names
+from tests.bench.ground import GOOD, LEASE, Ground, Operator, a_spec, names
 from tests.bench.results import Result, curve
 
 NAMESPACES = 4
+LAG = "tocsin_evaluation_lag_seconds_sum"
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,8 @@ class Cost:
     """All but the Lease's."""
     cpu: float
     memory: float
+    lag: float
+    """Seconds from a point of the grid to the end of its evaluations, the mean."""
 
     @property
     def evaluations(self) -> float:
@@ -53,9 +56,10 @@ def steady(ground: Ground, sizes: list[int], seconds: float, every: int) -> list
             until_watched(ground, operator, size, every)
             costs.append(cost_of(ground, operator, size, seconds))
         starts.append(_start(ground, size, every))
+    failed = _fail_over(ground, sizes[-1], every)
     for street in streets:
         street.close()
-    return [*_rows(costs), starts[-1]]
+    return [*_rows(costs), starts[-1], failed]
 
 
 def watching(model: str, every: int) -> dict[str, Any]:
@@ -76,14 +80,16 @@ def until_watched(ground: Ground, operator: Operator, size: int, every: int) -> 
 def cost_of(ground: Ground, operator: Operator, size: int, seconds: float) -> Cost:
     """What so many seconds cost in which nothing is wrong."""
     ground.audit.read()
-    queries, rounds = len(ground.metrics.calls), operator.metric("tocsin_rounds_total")
+    queries, rounds, lag = len(ground.metrics.calls), operator.metric("tocsin_rounds_total"), operator.metric(LAG)
     cpu, began = operator.meter.cpu, time.monotonic()
     time.sleep(seconds)
+    cpu, rounds = operator.meter.cpu - cpu, operator.metric("tocsin_rounds_total") - rounds
     return Cost(
         policies=size,
-        cpu=operator.meter.cpu - cpu,
+        cpu=cpu,
         seconds=time.monotonic() - began,
-        rounds=operator.metric("tocsin_rounds_total") - rounds,
+        rounds=rounds,
+        lag=(operator.metric(LAG) - lag) / rounds,
         queries=len(ground.metrics.calls) - queries,
         writes=ground.written(),
         memory=operator.meter.memory,
@@ -110,6 +116,32 @@ def _start(ground: Ground, size: int, every: int) -> Result:
         met=spent <= allowed,
         how="from the start of the process, imports included, until its own metric counts a round",
         numbers={"seconds": spent, "list": listing, "queries": asking},
+    )
+
+
+def _fail_over(ground: Ground, size: int, every: int) -> Result:
+    """From the death of the leader to the end of the other's first round."""
+    with ground.operator() as leader:
+        until_watched(ground, leader, size, every)
+        with ground.operator(behind=leader) as other:
+            kind = 'kind="EscalationPolicy"'
+            ground.cluster.wait(lambda: other.metric("tocsin_objects", kind) >= size, 300, "the policies", every=0.2)
+            leader.process.kill()
+            died = time.monotonic()
+            ground.cluster.wait(lambda: other.metric("tocsin_rounds_total") >= 1, 300, "the first round", every=0.05)
+            first = time.monotonic() - died
+            ground.cluster.wait(lambda: not other.metric("tocsin_signals_rebuilding"), 1200, "the past", every=0.5)
+            decided = time.monotonic() - died
+    return Result(
+        case="steady",
+        row=0,
+        what=f"fail-over with {size} policies: the leader is killed, the other waits for its Lease of {LEASE} s",
+        target="",
+        measured=f"its first round ends after {first:.1f} s, and everything is decided by its past after"
+        f" {decided:.0f} s",
+        met=None,
+        how="from the kill until the other's own metrics say so",
+        numbers={"first": first, "decided": decided},
     )
 
 
@@ -160,5 +192,15 @@ def _rows(costs: list[Cost]) -> list[Result]:
             met=None,
             how="/proc of the operator, everything it does included",
             numbers={"curve": curve("policies", "ms a round", [one.policies for one in costs], per_round)},
+        ),
+        Result(
+            case="steady",
+            row=0,
+            what="from a point of the grid to the end of its evaluations, the mean",
+            target="",
+            measured=", ".join(f"{one.lag:.2f} s at {one.policies} policies" for one in costs),
+            met=None,
+            how="the operator's own metric",
+            numbers={"lag": [one.lag for one in costs]},
         ),
     ]
