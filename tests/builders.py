@@ -40,9 +40,9 @@ containment:
   type: Scale
   scale: {replicas: 0}
 tiers:
-- {name: owners, severity: SEV3, responders: [owners], acknowledgeWithin: 15m, containWithin: 1h}
-- {name: compliance, severity: SEV2, responders: [compliance], acknowledgeWithin: 15m, decideWithin: 4h}
-- {name: board, severity: SEV1, responders: [board], acknowledgeWithin: 15m}
+- {name: owners, severity: SEV3, accountable: owners, acknowledgeWithin: 15m, containWithin: 1h}
+- {name: compliance, severity: SEV2, accountable: compliance, acknowledgeWithin: 15m, decideWithin: 4h}
+- {name: board, severity: SEV1, accountable: board, acknowledgeWithin: 15m}
 """
 """The policy of these tests: one signal, two options, three tiers."""
 

@@ -7,11 +7,14 @@ from typing import Any
 
 import yaml
 
+from tocsin.api.policy import TOO_MANY
+from tocsin.api.responder import LATER
+
 VALID: dict[str, dict[str, Any]] = {
     "EscalationPolicy": yaml.safe_load("""
         models: [{name: credit, target: {apiVersion: apps/v1, kind: Deployment, name: credit}}]
         signals: [{name: accuracy, kind: Quality, query: model_quality_ratio, warn: "< 0.92"}]
-        tiers: [{name: owners, severity: SEV3, responders: [owners]}]
+        tiers: [{name: owners, severity: SEV3, accountable: owners}]
     """),
     "Incident": yaml.safe_load("""
         origin: Person
@@ -59,6 +62,7 @@ def _merged(old: Any, new: Any) -> Any:
 SIGNAL = "name: a, kind: Quality, query: up"
 _COMPARISON = r"should match '^(<|<=|>|>=) -?[0-9]{1,12}(\.[0-9]{1,9})?$'"
 _LABEL = "should match '^[a-z0-9]([-a-z0-9]*[a-z0-9])?$'"
+_BACKWARDS = "from: '2026-11-24T00:00:00Z', until: '2026-11-23T00:00:00Z'"
 _NAME = "should match '^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$'"
 _DURATION = "should match '^([0-9]{1,5}(h|m|s|ms)){1,4}$'"
 _AUTHORISE = "Authorise requires policyRef, option, digest and expireTime; nothing else takes policyRef or expireTime"
@@ -227,8 +231,20 @@ REFUSED = (
     Refused(
         "EscalationPolicy",
         "a tier without anybody",
-        "tiers: [{name: owners, severity: SEV3, responders: []}]",
-        "spec.tiers[0].responders in body should have at least 1 items",
+        "tiers: [{name: owners, severity: SEV3, informed: [owners]}]",
+        "spec.tiers[0].accountable: Required value",
+    ),
+    Refused(
+        "EscalationPolicy",
+        "a tier that tells everybody",
+        "tiers: [{name: owners, severity: SEV3, accountable: owners, informed: [a, b, c, d, e, f, g, h]}]",
+        f"spec.tiers[0]: Invalid value: {TOO_MANY}",
+    ),
+    Refused(
+        "EscalationPolicy",
+        "a role twice",
+        "tiers: [{name: owners, severity: SEV3, accountable: owners, informed: [a, a]}]",
+        'spec.tiers[0].informed[1]: Duplicate value: "a"',
     ),
     Refused("EscalationPolicy", "an unknown mode", "mode: Warn", 'spec.mode: Unsupported value: "Warn"'),
     Refused("EscalationPolicy", "a misspelt field", "tires: []", 'unknown field "spec.tires"'),
@@ -360,5 +376,53 @@ REFUSED = (
         "a Secret of another namespace",
         "channels: [{name: pager, secretRef: {name: other/pager}}]",
         f"spec.channels[0].secretRef.name in body {_NAME}",
+    ),
+    Refused(
+        "Responder",
+        "an absence that ends before it begins",
+        f"members: [{{name: A, user: a, absences: [{{{_BACKWARDS}}}]}}]",
+        f"spec.members[0].absences[0]: Invalid value: {LATER}",
+    ),
+    Refused(
+        "Responder",
+        "a swap that ends before it begins",
+        f"rotation: {{order: [alice], start: '2026-11-23T09:00', overrides: [{{user: alice, {_BACKWARDS}}}]}}",
+        f"spec.rotation.overrides[0]: Invalid value: {LATER}",
+    ),
+    Refused(
+        "Responder",
+        "a rotation of nobody",
+        "rotation: {order: [], start: '2026-11-23T09:00'}",
+        "spec.rotation.order in body should have at least 1 items",
+    ),
+    Refused(
+        "Responder",
+        "a start without a time",
+        "rotation: {order: [alice], start: '2026-11-23'}",
+        "spec.rotation.start in body should match '^[0-9]{4}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]$'",
+    ),
+    Refused(
+        "Responder",
+        "working hours through the night",
+        "workingHours: {from: '22:00', until: '06:00', otherwise: day}",
+        f"spec.workingHours: Invalid value: {LATER}",
+    ),
+    Refused(
+        "Responder",
+        "a time that is none",
+        "workingHours: {from: 9am, until: '17:00', otherwise: day}",
+        "spec.workingHours.from in body should match '^([01][0-9]|2[0-3]):[0-5][0-9]$'",
+    ),
+    Refused(
+        "Responder",
+        "a day that is none",
+        "workingHours: {days: [Monday], from: '09:00', until: '17:00', otherwise: day}",
+        'spec.workingHours.days[0]: Unsupported value: "Monday"',
+    ),
+    Refused(
+        "Responder",
+        "a person's channel twice",
+        "members: [{name: A, user: a, channels: [{name: p, secretRef: {name: p}}, {name: p, secretRef: {name: q}}]}]",
+        'spec.members[0].channels[1]: Duplicate value: {"name":"p"}',
     ),
 )

@@ -128,8 +128,8 @@ def _opened(street: Street) -> dict[str, Any]:
 def _policy(name: str, models: Sequence[str]) -> dict[str, Any]:
     """A policy without targets, whose second tier is entered at the first one's deadline only."""
     tiers = [
-        {"name": "owners", "severity": "SEV3", "responders": ["owners"], "acknowledgeWithin": "3h"},
-        {"name": "compliance", "severity": "SEV1", "responders": ["risk"], "acknowledgeWithin": "3h"},
+        {"name": "owners", "severity": "SEV3", "accountable": "owners", "acknowledgeWithin": "3h"},
+        {"name": "compliance", "severity": "SEV1", "accountable": "risk", "acknowledgeWithin": "3h"},
     ]
     calm = {"models": [{"name": one} for one in models], "containment": [], "tiers": tiers}
     spec = a_spec("", every=f"{EVERY}s") | calm | {"risk": {"regulatory": 1, "reputation": 1}}

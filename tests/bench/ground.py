@@ -242,7 +242,7 @@ def a_spec(model: str, *, every: str = "1s") -> dict[str, Any]:
     spec = policy_spec(model)
     (signal,) = spec["signals"]
     option = {"name": "previous", "type": "RollBack", "rollBack": {"to": "Previous"}, "approval": {"required": 0}}
-    tier = {"name": "owners", "severity": "SEV3", "responders": ["owners"], "acknowledgeWithin": "1h"}
+    tier = {"name": "owners", "severity": "SEV3", "accountable": "owners", "acknowledgeWithin": "1h"}
     return spec | {"signals": [signal | {"every": every, "for": "1s"}], "containment": [option], "tiers": [tier]}
 
 

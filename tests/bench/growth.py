@@ -63,7 +63,14 @@ def _of_responders(ground: Ground, number: int, incidents: int) -> float:
     street.voices()
     street.receivers(*roles)
     street.say(crowd, GOOD)
-    tier = {"name": "owners", "severity": "SEV3", "responders": roles, "acknowledgeWithin": "1h"}
+    first, *others = roles
+    tier = {
+        "name": "owners",
+        "severity": "SEV3",
+        "accountable": first,
+        "responsible": others,
+        "acknowledgeWithin": "1h",
+    }
     street.policies(crowd, lambda model: watching(model, EVERY) | {"tiers": [tier]})
     with ground.operator() as operator:
         until_watched(ground, operator, incidents, EVERY)

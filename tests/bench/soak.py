@@ -46,7 +46,7 @@ class Flapping(FakePrometheus):
 
 def a_policy(number: int) -> EscalationPolicy:
     signal = {"name": "accuracy", "kind": "Quality", "query": QUERY, "warn": "< 0.9", "every": "1m", "for": "3m"}
-    tier = {"name": "owners", "severity": "SEV3", "responders": ["owners"]}
+    tier = {"name": "owners", "severity": "SEV3", "accountable": "owners"}
     spec = {"models": [{"name": f"m-{number}"}], "signals": [signal | {"recoverAfter": "3m"}], "tiers": [tier]}
     metadata = Metadata(name=f"p-{number}", namespace="models", uid=f"u-{number}", generation=1)
     return EscalationPolicy.model_validate({"metadata": metadata, "spec": spec | {"reopenWindow": "1m"}})

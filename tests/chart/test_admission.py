@@ -120,7 +120,7 @@ REPORT = {"origin": "Person", "policyRef": {"name": "credit"}, "model": "credit"
 POLICY: dict[str, Any] = {
     "models": [{"name": "credit", "target": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "credit"}}],
     "signals": [{"name": "a", "kind": "Quality", "query": "up", "warn": "< 1"}],
-    "tiers": [{"name": "owners", "severity": "SEV3", "responders": ["owners"]}],
+    "tiers": [{"name": "owners", "severity": "SEV3", "accountable": "owners"}],
 }
 WATCHED = POLICY | {"models": [{"name": "credit"}]}
 

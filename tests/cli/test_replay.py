@@ -62,6 +62,15 @@ def test_credit_drifts_and_containment_is_only_rehearsed(capsys: pytest.CaptureF
     assert episode["containment"] == ["last-healthy: Observed"]
 
 
+def test_a_rehearsal_shows_who_would_be_paged_and_who_would_stand_in(capsys: pytest.CaptureFixture[str]) -> None:
+    told = [line for line in replayed(capsys, "credit-scoring")["timeline"] if line["kind"] == "notice"]
+
+    first, deputy = (next(one for one in told if user in one["text"]) for user in ("ann@", "piotr@"))
+    assert first["text"].startswith("ann@bank.example (credit-owners) is told: SEV2")
+    assert deputy["text"].startswith("piotr@bank.example (credit-owners) is told: SEV2")
+    assert (first["after"], deputy["after"]) == ("+5h", "+5h30m")
+
+
 def test_the_chat_is_stopped_by_two_people(capsys: pytest.CaptureFixture[str]) -> None:
     played = replayed(capsys, "chat-safety", decisions=True)
 
@@ -81,7 +90,7 @@ def test_the_chat_is_stopped_by_two_people(capsys: pytest.CaptureFixture[str]) -
 def test_every_role_of_an_example_stands_in_its_file(name: str) -> None:
     policy, roster = load_policy(EXAMPLES / f"{name}.yaml")
 
-    assert {one for tier in policy.spec.tiers for one in tier.responders} == set(roster)
+    assert {one for tier in policy.spec.tiers for one in tier.roles} == set(roster)
     assert {one.metadata.namespace for one in roster.values()} == {policy.metadata.namespace}
 
 

@@ -20,7 +20,13 @@ from tocsin.decide.situation import Budget, Measured, Memory
 
 NAME, LABEL = "r" * 253, "t" * 63
 TIERS = [
-    {"name": f"{number}{LABEL[1:]}", "severity": "SEV4", "responders": [f"{place}{NAME[1:]}" for place in range(8)]}
+    {
+        "name": f"{number}{LABEL[1:]}",
+        "severity": "SEV4",
+        "accountable": f"0{NAME[1:]}",
+        "responsible": [f"{place}{NAME[1:]}" for place in range(1, 8)],
+        "acknowledgeWithin": "1s",
+    }
     for number in range(8)
 ]
 UNFAIR = [

@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
-from tests.builders import MIN, T0, a_situation, an_incident, the_rules
+from tests.builders import MIN, ROSTER, T0, a_situation, an_incident, the_rules
 from tests.decide.test_containment import a_record
 from tests.decide.test_containment import the_status as in_breach
 from tests.decide.test_tiers import an_entered
 from tocsin.api.decision import Decision
 from tocsin.api.incident import EffectRecord, EffectState, IncidentStatus, OptionState
 from tocsin.api.policy import Tier
+from tocsin.api.responder import Responder
 from tocsin.decide.notices import MOST, due_notices, next_command, plan_notices
 from tocsin.decide.plan import Notify
 from tocsin.decide.situation import Situation
@@ -115,7 +116,7 @@ def test_the_last_tier_hears_that_it_missed_a_deadline_because_nobody_follows() 
 
 def test_a_role_of_two_tiers_is_told_for_each_and_within_a_tier_once() -> None:
     tiers = tuple(
-        Tier.model_validate({"name": name, "severity": "SEV3", "responders": ["owners", "owners"]})
+        Tier.model_validate({"name": name, "severity": "SEV3", "accountable": "owners", "responsible": ["owners"]})
         for name in ("owners", "compliance")
     )
     rules = the_rules().model_copy(update={"tiers": tiers})
@@ -190,6 +191,72 @@ def test_a_notice_is_due_until_it_was_accepted_or_refused(state: EffectState, un
     assert [notice.key for notice in notices] == ([owners()] if due else [])
 
 
+def test_a_deputy_is_told_why_and_then_hears_the_news_like_everybody() -> None:
+    before = the_status(tiers=(an_entered("owners"),))
+    paged = the_status(tiers=(an_entered("owners", missed=("Acknowledge",), deputy="bob"),))
+    over = paged.model_copy(update={"recovered_time": T0})
+
+    assert planned(before, paged) == [(owners(1, "owners.owners:deputy"), ("DeputyPaged",))]
+    assert planned(paged, over) == [
+        (owners(), ("Recovered",)),
+        (owners(1, "owners.owners:deputy"), ("Recovered",)),
+    ]
+
+
+def test_a_deputy_and_who_is_on_duty_are_two_people() -> None:
+    deputies = an_intent(causes=("DeputyPaged",)).model_copy(update={"key": owners(1, "owners.owners:deputy")})
+    tier = an_entered("owners", missed=("Acknowledge",), deputy="bob")
+
+    first, second = a_due(the_status(effects=(an_intent(), deputies), tiers=(tier,)))
+
+    assert [(one.notice.responder, one.notice.person) for one in (first, second)] == [
+        ("owners", "alice"),
+        ("owners", "bob"),
+    ]
+    assert second.notice.subject == "SEV3 fraud: latency — you are asked to act"
+    assert second.notice.text.startswith("To Bob (owners).")
+    assert first.notice.dedup != second.notice.dedup
+
+
+def test_a_role_where_nobody_is_there_is_told_by_its_own_channels() -> None:
+    (due,) = a_due(the_status(effects=(an_intent(),)), roster={})
+
+    assert (due.notice.responder, due.notice.person) == ("owners", "")
+    assert due.notice.text.startswith("To all who read this: nobody of this role is there now.")
+
+
+def test_whoever_stands_in_for_a_role_is_told_by_the_channels_of_theirs() -> None:
+    away = {"from": T0 - MIN, "until": T0 + MIN}
+    spec = {"members": [{"name": "Alice", "user": "alice", "absences": [away]}], "escalateTo": "board"}
+    owner = Responder.model_validate({"metadata": {"name": "owners"}, "spec": spec})
+
+    (due,) = a_due(the_status(effects=(an_intent(),)), roster=ROSTER | {"owners": owner})
+
+    assert (due.notice.responder, due.notice.person, due.notice.dedup) == (
+        "board",
+        "erin",
+        "incident-uid/owners.owners",
+    )
+
+
+@pytest.mark.parametrize(
+    ("part", "asks", "command"),
+    [
+        ("responsible", "you are asked to act", "Acknowledge"),
+        ("consulted", "your opinion is asked", "kubectl describe incident"),
+        ("informed", "for your information", "kubectl describe incident"),
+    ],
+)
+def test_each_part_in_a_tier_is_asked_what_it_is_for(part: str, asks: str, command: str) -> None:
+    tier = Tier.model_validate({"name": "owners", "severity": "SEV3", "accountable": "compliance", part: ["owners"]})
+
+    (due,) = a_due(the_status(effects=(an_intent(),)), rules=the_rules().model_copy(update={"tiers": (tier,)}))
+
+    assert due.notice.subject == f"SEV3 fraud: latency — {asks}"
+    assert f"You are {part} in tier owners" in due.notice.text
+    assert command in due.notice.command
+
+
 def test_a_containment_in_the_ledger_is_no_notice() -> None:
     key = "incident-uid/1/contain/last-healthy/1"
     effect = EffectRecord(key=key, state=EffectState.INTENDED, intended_time=T0)
@@ -205,13 +272,14 @@ def test_a_notice_reads_well() -> None:
     assert due.intended_at == T0
     assert due.notice.subject == "SEV3 fraud: latency — you are asked to act"
     assert due.notice.text.splitlines() == [
+        "To Alice (owners).",
         "Model fraud in namespace models: SEV3, risk 67 of 100.",
         "- latency: 0.9 breaches warn > 0.3",
         "Since 2026-11-23T09:00:00Z (episode 1).",
         f"Containment last-healthy: Asking — {ASKING.summary}",
         "  0 of 1 approvals",
         "  Note: a rollback restores the pod template, not ConfigMaps, Secrets or files that the model loads",
-        "You are told as tier owners: because.",
+        "You are accountable in tier owners: because.",
         "Acknowledge by 2026-11-23T09:15:00Z (in 10m).",
         "Contain by 2026-11-23T10:00:00Z (in 55m).",
         "With the plugin: kubectl tocsin ack fraud-1 -n models",
@@ -294,7 +362,7 @@ COMMANDS = (
 def test_the_command_creates_a_valid_decision(fields: dict[str, Any], kind: str, more: dict[str, Any]) -> None:
     status = the_status(**fields)
 
-    command = next_command(the_situation(status), status, "owners")
+    command = next_command(the_situation(status), status, "owners", "accountable")
 
     whoami = 'kubectl() { test "$1" = auth && echo alice || cat; }'
     pasted = subprocess.run(["sh", "-c", f"{whoami}; {command}"], capture_output=True, text=True, check=True)
@@ -311,4 +379,7 @@ def test_the_command_creates_a_valid_decision(fields: dict[str, Any], kind: str,
 def test_when_nothing_is_asked_the_command_shows_the_incident() -> None:
     status = the_status(tiers=(an_entered("owners", acknowledged_time=T0),))
 
-    assert next_command(the_situation(status), status, "owners") == "kubectl describe incident fraud-1 -n models"
+    assert (
+        next_command(the_situation(status), status, "owners", "accountable")
+        == "kubectl describe incident fraud-1 -n models"
+    )

@@ -49,7 +49,7 @@ REFUSALS = (
     pytest.param(
         a_decision("Acknowledge", "mallory"),
         {},
-        "mallory is a member of no Responder of this policy's tiers",
+        "mallory is a member of no Responder that is accountable or responsible in this policy's tiers",
         id="somebody who is on no roster",
     ),
     pytest.param(

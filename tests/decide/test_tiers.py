@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
-from tests.builders import HOUR, MIN, SECOND, T0, a_situation
+from tests.builders import HOUR, MIN, ROSTER, SECOND, T0, a_situation
 from tocsin.api.incident import IncidentStatus, OptionRecord, OptionState, TierStatus
+from tocsin.decide.situation import Situation
 from tocsin.decide.tiers import (
     enter,
     enter_tiers,
@@ -29,6 +31,59 @@ def an_entered(name: str, at: datetime = T0, **changes: Any) -> TierStatus:
     }[name]
     deadlines = {duty: at + span for duty, span in spans.items()}
     return TierStatus.model_validate({"name": name, "entered_time": at, "reason": "because"} | deadlines | changes)
+
+
+def with_deputy(now: datetime, deputies: Sequence[str] = ("bob",), **changes: Any) -> Situation:
+    """The owners are alice, who is on duty, and bob."""
+    spec = ROSTER["owners"].spec.model_copy(update={"deputies": tuple(deputies)})
+    return a_situation(
+        now=now, roster=ROSTER | {"owners": ROSTER["owners"].model_copy(update={"spec": spec})}, **changes
+    )
+
+
+def test_whoever_does_not_acknowledge_is_followed_by_a_deputy_and_then_by_the_next_tier() -> None:
+    status = the_status(severity="SEV3", tiers=(an_entered("owners", contain_deadline=None),))
+    late = T0 + 15 * MIN + 40 * SECOND
+
+    paged = enter_tiers(with_deputy(late), miss_deadlines(with_deputy(late), status))
+    (tier,) = paged.tiers
+    assert (tier.missed, tier.deputy, tier.deputy_deadline) == (("Acknowledge",), "bob", late + 15 * MIN)
+    assert open_deadlines(tier, paged) == [("Acknowledge", T0 + 15 * MIN), ("Deputy", late + 15 * MIN)]
+    assert [entry.what for entry in paged.timeline] == [
+        "tier owners missed its deadline to acknowledge by 2026-11-23T09:15:00Z, noticed 40s late",
+        "tier owners: Bob, the deputy, is paged",
+    ]
+
+    waiting = with_deputy(late + 14 * MIN)
+    assert enter_tiers(waiting, miss_deadlines(waiting, paged)) == paged
+
+    then = with_deputy(late + 15 * MIN)
+    gone = enter_tiers(then, miss_deadlines(then, paged))
+    assert [(one.name, one.missed) for one in gone.tiers] == [
+        ("owners", ("Acknowledge", "Deputy")),
+        ("compliance", ()),
+    ]
+    assert gone.tiers[1].reason == "tier owners missed its deadline to acknowledge through the deputy"
+
+
+@pytest.mark.parametrize("deputies", [(), ("alice",), ("nobody",)])
+def test_without_a_deputy_the_next_tier_is_entered_at_once(deputies: tuple[str, ...]) -> None:
+    now = with_deputy(T0 + 15 * MIN, deputies)
+    status = miss_deadlines(now, the_status(severity="SEV3", tiers=(an_entered("owners"),)))
+    assert [tier.name for tier in enter_tiers(now, status).tiers] == ["owners", "compliance"]
+
+
+def test_a_deputy_with_time_left_holds_back_no_tier_that_another_deadline_calls_for() -> None:
+    tier = an_entered("owners", missed=("Acknowledge",), deputy="bob", deputy_deadline=T0 + 3 * HOUR)
+    now = with_deputy(T0 + HOUR)
+    status = miss_deadlines(now, the_status(severity="SEV3", tiers=(tier,)))
+    assert [one.name for one in enter_tiers(now, status).tiers] == ["owners", "compliance"]
+
+
+def test_a_deputy_is_paged_once_whoever_comes_back_later() -> None:
+    """Only when the deadline is noticed: later the next tier has it."""
+    status = the_status(severity="SEV3", tiers=(an_entered("owners", missed=("Acknowledge",)),))
+    assert miss_deadlines(with_deputy(T0 + HOUR - SECOND), status).tiers[0].deputy is None
 
 
 def an_option(state: OptionState, **changes: Any) -> OptionRecord:

@@ -342,7 +342,7 @@ def life_policy(model: str) -> dict[str, Any]:
         "tiers": [
             spec["tiers"][0],
             spec["tiers"][1] | {"acknowledgeWithin": "1h"},
-            spec["tiers"][2] | {"responders": ["risk"]},
+            spec["tiers"][2] | {"accountable": "risk"},
         ],
     }
 

@@ -60,9 +60,9 @@ def roll_back(name: str = "previous", to: str = "Previous", **changes: Any) -> d
 MILD, SEVERE = constant(0.85), constant(0.5)
 """A breach that makes SEV3 by the usual policy, and one that makes SEV2."""
 QUIET_TIERS = [
-    {"name": "owners", "severity": "SEV4", "responders": ["owners"]},
-    {"name": "compliance", "severity": "SEV2", "responders": ["risk"]},
-    {"name": "executives", "severity": "SEV1", "responders": ["board"]},
+    {"name": "owners", "severity": "SEV4", "accountable": "owners"},
+    {"name": "compliance", "severity": "SEV2", "accountable": "risk"},
+    {"name": "executives", "severity": "SEV1", "accountable": "board"},
 ]
 """Tiers without deadlines: nothing moves by itself."""
 

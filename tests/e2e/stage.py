@@ -307,8 +307,8 @@ def policy_spec(model: str) -> dict[str, Any]:
             }
         ],
         "tiers": [
-            {"name": "owners", "severity": "SEV3", "responders": ["owners"], "acknowledgeWithin": "6s"},
-            {"name": "compliance", "severity": "SEV2", "responders": ["risk"], "acknowledgeWithin": "6s"},
-            {"name": "executives", "severity": "SEV1", "responders": ["board"], "acknowledgeWithin": "6s"},
+            {"name": "owners", "severity": "SEV3", "accountable": "owners", "acknowledgeWithin": "6s"},
+            {"name": "compliance", "severity": "SEV2", "accountable": "risk", "acknowledgeWithin": "6s"},
+            {"name": "executives", "severity": "SEV1", "accountable": "board", "acknowledgeWithin": "6s"},
         ],
     }

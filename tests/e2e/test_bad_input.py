@@ -176,7 +176,7 @@ def rules_too_large_for_an_incident_are_told_with_their_size(scene: Scene) -> No
 
 def escalates_past(scene: Scene, responder: str) -> str:
     """Nobody of the first tier can be told: the second is entered and told; gives what the incident says of it."""
-    first = {"name": "owners", "severity": "SEV3", "responders": [responder], "acknowledgeWithin": "2s"}
+    first = {"name": "owners", "severity": "SEV3", "accountable": responder, "acknowledgeWithin": "2s"}
     watch(scene, MILD, tiers=[first, *QUIET_TIERS[1:]])
     scene.until("tier.tocsin.dev/compliance")
     scene.wait(lambda: scene.pages("risk"), "the second tier's page")
@@ -203,7 +203,7 @@ def a_missing_responder_is_told_passed_over_and_reached_as_soon_as_it_is_there(s
 @row
 def a_channel_that_never_works_does_not_keep_the_next_incident_from_opening(scene: Scene) -> None:
     scene.ours("Responder", "mute", {"members": [{"name": "Ada", "user": "ada"}]})
-    tiers = [{"name": "owners", "severity": "SEV3", "responders": ["mute"]}]
+    tiers = [{"name": "owners", "severity": "SEV3", "accountable": "mute"}]
     watch(scene, MILD, tiers=tiers, reopenWindow="3s")
     scene.until("Notified", "False", reason="Undelivered")
     scene.decide("ada", "Resolve", reason="we know")

@@ -33,7 +33,10 @@ def an_acknowledgement_counts_once_for_the_tier_of_its_author(scene: Scene) -> N
     breach(scene)
     assert fact(scene.until("Acknowledged", "False"), "Acknowledged")[2] == "not acknowledged by tier owners"
     outsider = scene.told("zoe", "Acknowledge")
-    assert outsider == (False, "zoe is a member of no Responder of this policy's tiers")
+    assert outsider == (
+        False,
+        "zoe is a member of no Responder that is accountable or responsible in this policy's tiers",
+    )
     assert scene.told("ben", "Acknowledge") == (False, "tier compliance was not entered yet")
     assert scene.told("ada", "Acknowledge") == (True, "acknowledged tier owners")
     assert fact(scene.until("Acknowledged"), "Acknowledged")[2] == "tier owners by ada"

@@ -152,8 +152,14 @@ def a_receiver_that_fails_blocks_nobody_is_named_and_is_told_when_it_is_back(sce
         scene.secret(f"{name}-channel", sink.url(path))
         scene.reach(name, "ada", secret=f"{name}-channel")
     tiers = [
-        {"name": "owners", "severity": "SEV4", "responders": [*failing, "owners"], "acknowledgeWithin": "3s"},
-        {"name": "compliance", "severity": "SEV2", "responders": ["risk"]},
+        {
+            "name": "owners",
+            "severity": "SEV4",
+            "accountable": "owners",
+            "responsible": [*failing],
+            "acknowledgeWithin": "3s",
+        },
+        {"name": "compliance", "severity": "SEV2", "accountable": "risk"},
     ]
     scene.runs(replicas=2)
     scene.guard(MILD, containment=[scale(1)], tiers=tiers)
@@ -241,7 +247,7 @@ def a_notice_that_nobody_takes_keeps_no_new_breach_from_being_opened(scene: Scen
     sink.behave(path, status=410)
     scene.secret("gone-channel", sink.url(path))
     scene.reach("gone", "ada", secret="gone-channel")
-    tiers = [{"name": "owners", "severity": "SEV4", "responders": ["gone"]}]
+    tiers = [{"name": "owners", "severity": "SEV4", "accountable": "gone"}]
     scene.guard(MILD, containment=[], tiers=tiers, reopenWindow="1s")
     scene.until("Notified", "False", reason="Undelivered")
     scene.decide("ada", "Resolve", reason="known")

@@ -239,8 +239,8 @@ def a_webhook_to_a_private_address_that_nobody_allowed_is_not_called(scene: Scen
     for number, url in enumerate(("https://localhost:{}", "https://[::1]:{}", "http://localhost:{}")):
         scene.secret(f"inner-{number}", url.format(port) + "/inner")
         scene.reach(f"inner-{number}", "ada", secret=f"inner-{number}")
-    responders = [f"inner-{number}" for number in range(3)]
-    watch(scene, MILD, tiers=[{"name": "owners", "severity": "SEV3", "responders": responders}])
+    roles = {"accountable": "inner-0", "responsible": ["inner-1", "inner-2"]}
+    watch(scene, MILD, tiers=[{"name": "owners", "severity": "SEV3", **roles}])
 
     def said() -> str:
         message = fact(scene.until("Notified", "False", reason="Undelivered"), "Notified")[2]

@@ -14,7 +14,7 @@ from tocsin.observe.cluster import Name, Pair, Store
 
 FRAUD = Name("models", "fraud")
 INCIDENT = Key("incident", Pair("models", "fraud", "fraud"))
-ELSEWHERE = [{"name": "others", "severity": "SEV3", "responders": ["others"]}]
+ELSEWHERE = [{"name": "others", "severity": "SEV3", "accountable": "others"}]
 HEIR = Key("policy", Name("models", "heir"))
 
 
@@ -37,9 +37,9 @@ def a_store(**incident: Any) -> Store:
     return store
 
 
-def keep(store: Store, kind: str, thing: Any) -> None:
+def keep(store: Store, kind: str, thing: Any, version: str = "1") -> None:
     raw = thing.dump() | {"apiVersion": API_VERSION, "kind": kind}
-    raw["metadata"] |= {"namespace": "models", "resourceVersion": "1"}
+    raw["metadata"] |= {"namespace": "models", "resourceVersion": version}
     assert store.put(kind, raw)
 
 
@@ -80,6 +80,21 @@ def test_a_role_wakes_the_policies_that_name_it_and_their_incidents() -> None:
         INCIDENT,
     }
     assert keys(of_object(store, "Responder", Name("models", "owners"), owners, owners)) == {mine}
+
+
+def test_a_role_that_stands_in_for_another_wakes_what_names_that_one() -> None:
+    store, name = a_store(), Name("models", "unasked")
+    owners = a_responder("owners", "alice")
+    spec = owners.spec.model_copy(update={"escalate_to": "unasked"})
+    keep(store, "Responder", owners.model_copy(update={"spec": spec}), version="2")
+
+    assert keys(of_object(store, "Responder", name, None, a_responder("unasked", "bob"))) == {
+        Key("responder", name),
+        Key("responder", Name("models", "owners")),
+        POLICY_KEY,
+        HEIR,
+        INCIDENT,
+    }
 
 
 def test_a_role_that_nobody_names_wakes_itself() -> None:

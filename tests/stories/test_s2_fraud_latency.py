@@ -36,9 +36,9 @@ signals:
 containment:
 - {{name: last-healthy, type: RollBack, rollBack: {{to: LastHealthy}}, {approval}, verifyWithin: 15m}}
 tiers:
-- {{name: owners, severity: SEV3, responders: [owners], acknowledgeWithin: 15m, containWithin: 1h}}
-- {{name: compliance, severity: SEV2, responders: [compliance], acknowledgeWithin: 15m, decideWithin: 4h}}
-- {{name: executives, severity: SEV1, responders: [board], acknowledgeWithin: 15m}}
+- {{name: owners, severity: SEV3, accountable: owners, acknowledgeWithin: 15m, containWithin: 1h}}
+- {{name: compliance, severity: SEV2, accountable: compliance, acknowledgeWithin: 15m, decideWithin: 4h}}
+- {{name: executives, severity: SEV1, accountable: board, acknowledgeWithin: 15m}}
 """
 
 

@@ -14,9 +14,9 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from tocsin.api.objects import API_VERSION
-from tocsin.api.policy import EscalationPolicySpec, Option, Signal
+from tocsin.api.policy import TOO_MANY, EscalationPolicySpec, Option, Signal
 from tocsin.api.quantities import Comparison
-from tocsin.api.responder import ResponderSpec
+from tocsin.api.responder import LATER, ResponderSpec
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -39,8 +39,7 @@ def check(raw: Any, spec: type[EscalationPolicySpec | ResponderSpec]) -> list[st
         case EscalationPolicySpec():
             problems += _policy_problems(found)
         case ResponderSpec():
-            problems += _twice("spec.members", "user", [member.user for member in found.members])
-            problems += _twice("spec.channels", "name", [channel.name for channel in found.channels])
+            problems += _responder_problems(found)
     return problems
 
 
@@ -104,6 +103,11 @@ def _policy_problems(spec: EscalationPolicySpec) -> list[str]:
         problems += _twice(f"spec.{field}", "name", names)
     for place, signal in enumerate(spec.signals):
         problems += [f"spec.signals[{place}].{problem}" for problem in _signal_problems(signal)]
+    for place, tier in enumerate(spec.tiers):
+        for part in ("responsible", "consulted", "informed"):
+            problems += _twice(f"spec.tiers[{place}].{part}", "", getattr(tier, part))
+        if len(tier.responsible) + len(tier.consulted) + len(tier.informed) > 7:
+            problems.append(f"spec.tiers[{place}]: {TOO_MANY}")
     for place, option in enumerate(spec.containment):
         problems += [f"spec.containment[{place}].{problem}" for problem in _option_problems(option)]
     if spec.containment and not any(model.target for model in spec.models):
@@ -111,9 +115,25 @@ def _policy_problems(spec: EscalationPolicySpec) -> list[str]:
     return problems
 
 
+def _responder_problems(spec: ResponderSpec) -> Iterator[str]:
+    yield from _twice("spec.members", "user", [member.user for member in spec.members])
+    yield from _twice("spec.channels", "name", [channel.name for channel in spec.channels])
+    spans: list[tuple[str, Any, Any]] = []
+    for place, member in enumerate(spec.members):
+        where = f"spec.members[{place}]"
+        yield from _twice(f"{where}.channels", "name", [channel.name for channel in member.channels])
+        spans += [(f"{where}.absences[{number}]", one.from_, one.until) for number, one in enumerate(member.absences)]
+    if spec.rotation:
+        swaps = enumerate(spec.rotation.overrides)
+        spans += [(f"spec.rotation.overrides[{number}]", one.from_, one.until) for number, one in swaps]
+    if spec.working_hours:
+        spans.append(("spec.workingHours", spec.working_hours.from_, spec.working_hours.until))
+    yield from (f"{where}: {LATER}" for where, began, ended in spans if began >= ended)
+
+
 def _twice(field: str, key: str, values: Sequence[str]) -> list[str]:
     return [
-        f"{field}[{place}].{key}: {value} is there already"
+        f"{field}[{place}]{key and f'.{key}'}: {value} is there already"
         for place, value in enumerate(values)
         if value in values[:place]
     ]

@@ -132,14 +132,20 @@ class TierStatus(ApiModel):
     entered_time: Time = Field(description="When it was entered.")
     reason: Text = Field(description="Why it was entered.")
     acknowledge_deadline: Time | None = Field(default=None, description="Until when somebody must acknowledge.")
+    deputy: Word | None = Field(
+        default=None, description="The user name of the deputy who was paged when nobody had acknowledged by then."
+    )
+    deputy_deadline: Time | None = Field(default=None, description="Until when somebody must acknowledge after that.")
     contain_deadline: Time | None = Field(default=None, description="Until when the model must be contained.")
     decide_deadline: Time | None = Field(default=None, description="Until when somebody must decide.")
     acknowledged_by: Word | None = Field(default=None, description="Who acknowledged.")
     acknowledged_time: Time | None = Field(default=None, description="When.")
     decided_by: Word | None = Field(default=None, description="Who decided.")
     decided_time: Time | None = Field(default=None, description="When.")
-    missed: tuple[Literal["Acknowledge", "Contain", "Decide"], ...] = Field(
-        default=(), max_length=3, description="The deadlines that were missed."
+    missed: tuple[Literal["Acknowledge", "Deputy", "Contain", "Decide"], ...] = Field(
+        default=(),
+        max_length=4,
+        description="The deadlines that were missed; Deputy: to acknowledge after the deputy was paged.",
     )
 
 

@@ -265,16 +265,37 @@ class Option(ApiModel):
     )
 
 
+TOO_MANY = "a tier names at most 8 Responders in all: name a Responder with more members, or another tier"
+Roles = Annotated[tuple[ObjectName, ...], Field(json_schema_extra={"x-kubernetes-list-type": "set"})]
+
+
 class Tier(ApiModel):
     """A circle of people, and how long they have."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "x-kubernetes-validations": [
+                rule(
+                    "(has(self.responsible) ? self.responsible.size() : 0) + (has(self.consulted) ?"
+                    " self.consulted.size() : 0) + (has(self.informed) ? self.informed.size() : 0) <= 7",
+                    TOO_MANY,
+                ),
+            ]
+        }
+    )
+
     name: Label = Field(description="The tier's name, unique in the policy.")
     severity: Severity = Field(description="Entered at once at this severity or worse.")
-    responders: tuple[ObjectName, ...] = Field(
-        min_length=1, max_length=8, description="The Responders who are told, in this namespace."
+    accountable: ObjectName = Field(
+        description="The Responder who answers for the step: who is on duty there is paged, then the deputy."
     )
+    responsible: Roles = Field(default=(), max_length=8, description="Responders who do the work: paged as well.")
+    consulted: Roles = Field(default=(), max_length=8, description="Responders whose opinion is asked.")
+    informed: Roles = Field(default=(), max_length=8, description="Responders who are told, and need not act.")
     acknowledge_within: Duration | None = Field(
-        default=None, description="How long until somebody acknowledges; else the next tier is entered."
+        default=None,
+        description="How long until somebody acknowledges; else the deputy is paged, with as long, and then the next"
+        " tier is entered.",
     )
     contain_within: Duration | None = Field(
         default=None, description="How long until the model is contained or recovered; else the next tier is entered."
@@ -283,6 +304,11 @@ class Tier(ApiModel):
         default=None,
         description="How long until somebody approves, rejects, lowers or resolves; else the next tier is entered.",
     )
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """All its Responders, the accountable one first, each once."""
+        return tuple(dict.fromkeys((self.accountable, *self.responsible, *self.consulted, *self.informed)))
 
 
 def keyed(field: str) -> JsonDict:
@@ -359,7 +385,9 @@ class EscalationPolicyStatus(ApiModel):
 
     observed_generation: int | None = Field(default=None, description="The generation that this was said of.")
     conditions: Annotated[tuple[Condition, ...], Field(json_schema_extra=keyed("type"))] = Field(
-        default=(), max_length=8, description="Ready: the policy can work. Measured: its signals have data."
+        default=(),
+        max_length=8,
+        description="Ready: the policy can work. Measured: its signals have data. Staffed: somebody is there all week.",
     )
     signals: Annotated[tuple[Annotated[SignalDefaults, shared()], ...], Field(json_schema_extra=keyed("name"))] = Field(
         default=(), max_length=32, description="The windows in force, defaults included."

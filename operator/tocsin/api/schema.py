@@ -122,9 +122,11 @@ KINDS = (
         "responders",
         "resp",
         (
-            ("Members", "string", ".spec.members[*].name", 0),
+            ("On Duty", "string", ".status.onDuty", 0),
+            ("Until", "string", ".status.until", 0),
             ("Ready", "string", _condition("Ready"), 0),
             ("Reason", "string", _condition("Ready", "reason"), 0),
+            ("Staffed", "string", _condition("Staffed"), 0),
             _AGE,
             ("Message", "string", _condition("Ready", "message"), 1),
         ),

@@ -12,10 +12,11 @@ from tocsin.api.objects import Severity
 from tocsin.api.quantities import format_duration, format_time
 from tocsin.decide import signals
 from tocsin.decide.defaults import SignalRule
-from tocsin.decide.plan import Notify
+from tocsin.decide.plan import Notice, Notify
 from tocsin.decide.rehearsal import Pass, Rehearsal
 from tocsin.decide.script import Script
 from tocsin.decide.situation import Failed, Measured, Memory
+from tocsin.decide.tiers import WORDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +51,13 @@ def tell(script: Script, rehearsal: Rehearsal) -> Iterator[Line]:
                 yield line(kind, _said(one, kind, event.message))
             for effect in one.effects:
                 if isinstance(effect, Notify):
-                    yield line("notice", f"{effect.notice.responder} is told: {effect.notice.subject}")
+                    yield line("notice", f"{_told(effect.notice)} is told: {effect.notice.subject}")
         for cue in moment.unheard:
             yield line("decision", f"{cue.spec.by}: {cue.spec.type} has no incident to refer to")
+
+
+def _told(notice: Notice) -> str:
+    return f"{notice.person} ({notice.responder})" if notice.person else notice.responder
 
 
 def _state(memory: Memory, rule: SignalRule) -> str:
@@ -129,7 +134,7 @@ def _episode(start: datetime, name: str, number: int, course: list[Incident]) ->
         risk=max(one.status.risk or 0 for one in course),
         tiers=tuple(f"{tier.name} {when(tier.entered_time)}" for tier in last.tiers),
         containment=tuple(_option(record, when) for record in last.containment),
-        missed=tuple(f"{tier.name}: {duty.lower()}" for tier in last.tiers for duty in tier.missed),
+        missed=tuple(f"{tier.name}: {WORDS[duty]}" for tier in last.tiers for duty in tier.missed),
         recovered=ended(last.recovered_time),
         resolved=ended(last.resolved_time),
     )

@@ -12,7 +12,7 @@ from tocsin.api.quantities import format_clock, format_time
 from tocsin.decide.ledger import parts_of
 from tocsin.decide.options import brake
 from tocsin.decide.situation import Situation, Trust
-from tocsin.decide.tiers import is_contained, open_deadlines
+from tocsin.decide.tiers import WORDS, is_contained, open_deadlines
 
 TIER_CONDITION = f"tier.{GROUP}/"
 
@@ -49,7 +49,7 @@ def _waiting(s: Situation, status: IncidentStatus) -> tuple[datetime | None, str
     if status.resolved_time:
         return None, "nobody"
     asked = [
-        (deadline, f"{tier.name}: {duty.lower()}")
+        (deadline, f"{tier.name}: {WORDS[duty]}")
         for tier in status.tiers
         for duty, deadline in open_deadlines(tier, status)
         if duty not in tier.missed

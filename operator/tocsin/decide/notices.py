@@ -4,19 +4,35 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from typing import Literal
 
 from tocsin.api.decision import DecisionType
 from tocsin.api.incident import EffectRecord, EffectState, IncidentStatus, OptionRecord, OptionState
 from tocsin.api.objects import API_VERSION, clip
+from tocsin.api.policy import Rules
 from tocsin.api.quantities import format_duration, format_time
 from tocsin.decide.ledger import intend, parts_of
 from tocsin.decide.plan import Notice, Notify
+from tocsin.decide.roster import Duty, on_duty
 from tocsin.decide.situation import Situation
 from tocsin.decide.story import tell
-from tocsin.decide.tiers import open_deadlines, responders_of
+from tocsin.decide.tiers import WORDS, open_deadlines, tier_of
+
+Part = Literal["accountable", "responsible", "consulted", "informed"]
+"""What a role has to do with a tier: RACI."""
+_ASKS: dict[Part, str] = {
+    "accountable": "you are asked to act",
+    "responsible": "you are asked to act",
+    "consulted": "your opinion is asked",
+    "informed": "for your information",
+}
 
 MOST = 90
-"""So many notices fit into an episode's ledger; a tier's entry always finds room in the 200 lines."""
+"""So many notices fit into an episode's ledger; a tier's entry and its deputy always find room in the 200 lines."""
+DEPUTY = ":deputy"
+"""At the end of a role's name in the ledger: whoever was paged because nobody had acknowledged."""
+ASKED = frozenset({"TierEntered", "DeputyPaged"})
+"""The causes by which somebody is paged, who was not asked before."""
 
 _NOT_CONTAINED = (OptionState.FAILED, OptionState.DID_NOT_HELP, OptionState.REFUSED, OptionState.EXPIRED)
 
@@ -32,13 +48,17 @@ def plan_notices(s: Situation, before: IncidentStatus, status: IncidentStatus) -
     for tier in status.tiers:
         entered = not any(known.name == tier.name for known in before.tiers)
         causes = (*(["TierEntered"] if entered else []), *news)
-        missed = next((known.missed for known in before.tiers if known.name == tier.name), ())
-        if tier.missed != missed and any(tier.name == last.name for last in s.rules.tiers[-1:]):
+        known = next((known for known in before.tiers if known.name == tier.name), None)
+        if tier.missed != (known.missed if known else ()) and any(
+            tier.name == last.name for last in s.rules.tiers[-1:]
+        ):
             causes = (*causes, "Missed")
-        if not causes:
-            continue
-        for responder in dict.fromkeys(responders_of(s.rules, tier.name)):
-            status = _intend(s, status, tier.name, responder, causes)
+        rule = tier_of(s.rules, tier.name)
+        for responder in rule.roles if rule and causes else ():
+            status = _intend(s, status, f"{tier.name}.{responder}", causes)
+        if rule and tier.deputy:
+            paged = () if known and known.deputy else ("DeputyPaged",)
+            status = _intend(s, status, f"{tier.name}.{rule.accountable}{DEPUTY}", (*paged, *causes))
     return status
 
 
@@ -75,10 +95,12 @@ def _option_news(was: OptionRecord | None, record: OptionRecord) -> Iterable[str
         yield "Contained"
 
 
-def _intend(s: Situation, status: IncidentStatus, tier: str, responder: str, causes: tuple[str, ...]) -> IncidentStatus:
-    name = f"{tier}.{responder}"
+def _intend(s: Situation, status: IncidentStatus, name: str, causes: tuple[str, ...]) -> IncidentStatus:
+    """Intend a notice to a tier's role, or to its deputy, if there is anything to tell."""
+    if not causes:
+        return status
     sent = [record for record in status.effects if _name_of(record.key) == name]
-    if len(status.effects) >= MOST and "TierEntered" not in causes:
+    if len(status.effects) >= MOST and not ASKED.intersection(causes):
         line = "no more notices in this episode: the ledger is full, read the incident itself"
         told = any(entry.what == line for entry in status.timeline)
         return status if told else tell(status, s.now, [line])
@@ -104,28 +126,50 @@ def due_notices(s: Situation, status: IncidentStatus) -> tuple[Notify, ...]:
     return tuple(found)
 
 
-def _notice(s: Situation, status: IncidentStatus, record: EffectRecord, tier: str, responder: str) -> Notice:
-    metadata = s.incident.metadata
-    headline = f"{status.severity} {s.rules.model.name}: {_headline(status, record.causes)}"
+def _notice(s: Situation, status: IncidentStatus, record: EffectRecord, tier: str, name: str) -> Notice:
+    metadata, responder = s.incident.metadata, name.removesuffix(DEPUTY)
+    part, duty = _part(s.rules, tier, responder), _addressee(s, status, tier, name)
+    headline = f"{status.severity} {s.rules.model.name}: {_headline(status, record.causes, part)}"
     return Notice(
         key=record.key,
         namespace=metadata.namespace,
         incident=metadata.name,
         model=s.rules.model.name,
         severity=status.severity or "SEV4",
-        responder=responder,
+        responder=duty.role if duty else responder,
+        person=duty.member.user if duty else "",
         cause=" ".join(record.causes),
         subject=clip(headline, 200),
-        text=_text(s, status, tier),
-        command=next_command(s, status, tier),
+        text=_text(s, status, tier, part, duty),
+        command=next_command(s, status, tier, part),
         resolves=status.resolved_time is not None,
-        dedup=f"{metadata.uid}/{tier}.{responder}",
+        dedup=f"{metadata.uid}/{tier}.{name}",
     )
 
 
-def _headline(status: IncidentStatus, causes: tuple[str, ...]) -> str:
-    if "TierEntered" in causes and status.phase != "Resolved":
-        return f"{_matter(status)} — you are asked to act"
+def _part(rules: Rules, tier: str, responder: str) -> Part:
+    """What a role has to do with a tier; the most that it is named for."""
+    rule = tier_of(rules, tier)
+    if rule is None or responder == rule.accountable:
+        return "accountable"
+    if responder in rule.responsible:
+        return "responsible"
+    return "consulted" if responder in rule.consulted else "informed"
+
+
+def _addressee(s: Situation, status: IncidentStatus, tier: str, name: str) -> Duty | None:
+    """Who is told of a role: who is on duty there now, or the deputy who was paged; None when nobody is there."""
+    duty = on_duty(s.roster, name.removesuffix(DEPUTY), s.now)
+    deputies = [one.deputy for one in status.tiers if one.name == tier and name.endswith(DEPUTY)]
+    if not deputies or duty is None:
+        return duty
+    members = s.roster[duty.role].spec.members
+    return next((Duty(duty.role, member) for member in members if member.user in deputies), duty)
+
+
+def _headline(status: IncidentStatus, causes: tuple[str, ...], part: Part) -> str:
+    if ASKED.intersection(causes) and status.phase != "Resolved":
+        return f"{_matter(status)} — {_ASKS[part]}"
     return {
         "ApprovalNeeded": "your approval is needed",
         "Contained": "contained",
@@ -137,6 +181,7 @@ def _headline(status: IncidentStatus, causes: tuple[str, ...]) -> str:
         "Recovered": "recovered",
         "Resolved": "resolved",
         "TierEntered": "resolved",
+        "DeputyPaged": "resolved",
     }.get(causes[-1], "the story went on")
 
 
@@ -147,10 +192,12 @@ def _matter(status: IncidentStatus) -> str:
     return firing or unanswered
 
 
-def _text(s: Situation, status: IncidentStatus, tier: str) -> str:
-    """The message: what, since when, what was done, what is asked, by when."""
+def _text(s: Situation, status: IncidentStatus, tier: str, part: Part, duty: Duty | None) -> str:
+    """The message: to whom, what, since when, what was done, what is asked, by when."""
     metadata = s.incident.metadata
+    to = f"To {duty.words}." if duty else "To all who read this: nobody of this role is there now."
     lines = [
+        to,
         f"Model {s.rules.model.name} in namespace {metadata.namespace}: {status.severity}, risk {status.risk} of 100.",
     ]
     if s.incident.spec.reason:
@@ -166,23 +213,23 @@ def _text(s: Situation, status: IncidentStatus, tier: str) -> str:
             lines += [f"  Note: {note}" for note in record.notes]
     entered = next((one for one in status.tiers if one.name == tier), None)
     if entered and not status.resolved_time:
-        lines.append(f"You are told as tier {tier}: {entered.reason}.")
+        lines.append(f"You are {part} in tier {tier}: {entered.reason}.")
         lines += [
-            f"{duty} by {format_time(deadline)}"
+            f"{WORDS[limit].capitalize()} by {format_time(deadline)}"
             + (f" (in {format_duration(deadline - s.now)})." if deadline > s.now else " (missed).")
-            for duty, deadline in open_deadlines(entered, status)
+            for limit, deadline in open_deadlines(entered, status)
         ]
-    if act := _next_act(status, tier):
+    if act := _next_act(status, tier, part):
         lines.append(f"With the plugin: kubectl tocsin {_PLUGIN[act[0]]} {metadata.name} -n {metadata.namespace}")
     lines.append(f"The whole story: kubectl describe incident {metadata.name} -n {metadata.namespace}")
     return clip("\n".join(lines), 4000)
 
 
-def _next_act(status: IncidentStatus, tier: str) -> tuple[DecisionType, dict[str, str]] | None:
-    """The Decision that somebody of this tier should write next, if any."""
+def _next_act(status: IncidentStatus, tier: str, part: Part) -> tuple[DecisionType, dict[str, str]] | None:
+    """The Decision that somebody with this part in the tier should write next, if any."""
     asking = next((record for record in status.containment if record.state is OptionState.ASKING), None)
     entered = next((one for one in status.tiers if one.name == tier), None)
-    if status.resolved_time:
+    if status.resolved_time or part in ("consulted", "informed"):
         return None
     if entered and entered.acknowledged_time is None:
         return DecisionType.ACKNOWLEDGE, {}
@@ -194,11 +241,11 @@ def _next_act(status: IncidentStatus, tier: str) -> tuple[DecisionType, dict[str
 _PLUGIN = {DecisionType.ACKNOWLEDGE: "ack", DecisionType.APPROVE: "approve", DecisionType.RESOLVE: "resolve"}
 
 
-def next_command(s: Situation, status: IncidentStatus, tier: str) -> str:
-    """What somebody of this tier should do next, as a command that works with nothing but kubectl."""
+def next_command(s: Situation, status: IncidentStatus, tier: str, part: Part) -> str:
+    """What somebody with this part in the tier should do next, as a command that works with nothing but kubectl."""
     if status.resolved_time:
         return ""
-    act = _next_act(status, tier)
+    act = _next_act(status, tier, part)
     if act:
         return _command(s, *act)
     return f"kubectl describe incident {s.incident.metadata.name} -n {s.incident.metadata.namespace}"

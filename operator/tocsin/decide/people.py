@@ -20,6 +20,7 @@ from tocsin.api.incident import (
 )
 from tocsin.api.objects import clip
 from tocsin.api.policy import Rules
+from tocsin.decide.roster import reachable
 from tocsin.decide.situation import Situation, Trust
 from tocsin.decide.story import tell
 from tocsin.decide.tiers import enter, next_after
@@ -140,16 +141,19 @@ def _void(s: Situation, decision: Decision) -> str:
     if reference is not None and reference.uid not in (None, s.incident.metadata.uid):
         return f"void: its incidentRef.uid {reference.uid} is not this incident's"
     if not _tiers_of(s, decision.spec.by, s.rules):
-        return f"{decision.spec.by} is a member of no Responder of this policy's tiers"
+        return (
+            f"{decision.spec.by} is a member of no Responder that is accountable or responsible in this policy's tiers"
+        )
     return ""
 
 
 def _tiers_of(s: Situation, user: str, rules: Rules) -> set[str]:
-    """The tiers on whose roster a user is."""
+    """The tiers for which a user may decide: a member of one that acts there, or of one that stands in for it."""
     return {
         tier.name
         for tier in rules.tiers
-        for name in tier.responders
+        for acting in (tier.accountable, *tier.responsible)
+        for name in reachable(s.roster, acting)
         if (responder := s.roster.get(name)) and any(member.user == user for member in responder.spec.members)
     }
 

@@ -26,19 +26,23 @@ class Notice:
     """One message to one role, in plain text that reads well."""
 
     key: str
-    """``<incident uid>/<episode>/notify/<tier>.<responder>/<n>``; the receiver's dedup key."""
+    """``<incident uid>/<episode>/notify/<tier>.<responder>/<n>``, the receiver's dedup key; ``:deputy`` follows the
+    responder when it is for the deputy."""
     namespace: str
     incident: str
     model: str
     severity: str
     responder: str
+    """The role whose channels are used: the one that the tier names, or one that stands in for it."""
     cause: str
-    """Why they are told, in words out of TierEntered, ApprovalNeeded, Contained, NotContained, CannotTell, Reverted,
-    Missed, Recovered, Resolved; several are joined by a space."""
+    """Why they are told, in words out of TierEntered, DeputyPaged, ApprovalNeeded, Contained, NotContained, CannotTell,
+    Reverted, Missed, Recovered, Resolved; several are joined by a space."""
     subject: str
     text: str
     command: str
     """What to do next, as a command that can be pasted; empty when there is nothing to do."""
+    person: str = ""
+    """The user name of who is told there; empty when nobody of the role is there, and its own channels must do."""
     resolves: bool = False
     """Whether the receiver may close what it opened for this incident."""
     dedup: str = ""

@@ -11,10 +11,11 @@ from typing import Literal
 from tocsin.api.decision import Decision, DecisionType
 from tocsin.api.objects import Finding, clip, stamp
 from tocsin.api.policy import EscalationPolicy, EscalationPolicyStatus, OptionStatus
-from tocsin.api.responder import Responder, ResponderStatus
+from tocsin.api.responder import Responder
 from tocsin.decide.defaults import SignalRule, freeze, option_digest
 from tocsin.decide.proposal import action_class
 from tocsin.decide.situation import Failed, Measured, NoData, NoTarget, Reading, TargetView
+from tocsin.decide.staffing import hole_of, staffed, untold
 
 RULES_SIZE = 16 * 1024
 """Bytes: an incident carries the policy cut to its model, and must stay small."""
@@ -45,7 +46,10 @@ def report(policy: EscalationPolicy, around: Surroundings) -> EscalationPolicySt
     return EscalationPolicyStatus(
         observed_generation=generation,
         conditions=stamp(
-            [_ready(policy, around), _measured(policy, around)], policy.status.conditions, around.now, generation
+            [_ready(policy, around), _measured(policy, around), _staffed_tiers(policy, around)],
+            policy.status.conditions,
+            around.now,
+            generation,
         ),
         signals=tuple(SignalRule.of(signal).shown() for signal in spec.signals),
         options=tuple(
@@ -127,13 +131,18 @@ def _rights(policy: EscalationPolicy, around: Surroundings) -> str:
 def _responders(policy: EscalationPolicy, around: Surroundings) -> str:
     problems = []
     for tier in policy.spec.tiers:
-        for name in tier.responders:
+        for name in tier.roles:
             responder = around.responders.get(name)
             if responder is None:
                 problems.append(f"tier {tier.name}: Responder {name} does not exist")
-            elif not responder.spec.channels:
-                problems.append(f"tier {tier.name}: Responder {name} has no channels, so nobody would be told")
+            elif silent := untold(responder):
+                problems.append(f"tier {tier.name}: Responder {name} has {silent}")
     return "; ".join(problems)
+
+
+def _staffed_tiers(policy: EscalationPolicy, around: Surroundings) -> Finding:
+    names = dict.fromkeys(name for tier in policy.spec.tiers for name in tier.roles)
+    return staffed(hole_of(around.responders, name, around.now) for name in names)
 
 
 def _measured(policy: EscalationPolicy, around: Surroundings) -> Finding:
@@ -193,18 +202,3 @@ def _option(name: str, class_: str, digest: str, authorisations: list[tuple[date
             "authorisedUntil": last.spec.expire_time if last else None,
         }
     )
-
-
-def report_responder(responder: Responder, now: datetime) -> ResponderStatus:
-    """The status of a role: whether it can be reached at all."""
-    if responder.spec.channels:
-        finding = Finding(
-            type="Ready", status="True", reason="Reachable", message=f"{len(responder.spec.channels)} channels"
-        )
-    else:
-        finding = Finding(
-            type="Ready", status="False", reason="NoChannels", message="spec.channels is empty: nobody would be told"
-        )
-    generation = responder.metadata.generation
-    conditions = stamp([finding], responder.status.conditions, now, generation)
-    return ResponderStatus(observed_generation=generation, conditions=conditions)

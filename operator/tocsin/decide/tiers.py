@@ -1,7 +1,9 @@
 """Which circles of people are in, and by when they must do what.
 
-A tier is entered at once by severity, or when the tier before missed a deadline. Deadlines are absolute and count
-from the instant of entry, so that an outage does not page everybody in one second. Nobody leaves.
+A tier is entered at once by severity, or when the tier before missed a deadline. Whoever is on duty for the accountable
+Responder and does not acknowledge is followed by a deputy, with as long again, before the next tier is. Deadlines are
+absolute and count from the instant of entry or of the page, so that an outage does not page everybody in one second.
+Nobody leaves.
 """
 
 from __future__ import annotations
@@ -13,10 +15,18 @@ from tocsin.api.incident import IncidentStatus, OptionState, TierStatus
 from tocsin.api.objects import clip
 from tocsin.api.policy import Rules, Tier
 from tocsin.api.quantities import format_duration, format_time
+from tocsin.decide.roster import Duty, deputy, on_duty
 from tocsin.decide.situation import Situation
 from tocsin.decide.story import tell
 
-Duty = Literal["Acknowledge", "Contain", "Decide"]
+Limit = Literal["Acknowledge", "Deputy", "Contain", "Decide"]
+WORDS: dict[Limit, str] = {
+    "Acknowledge": "acknowledge",
+    "Deputy": "acknowledge through the deputy",
+    "Contain": "contain",
+    "Decide": "decide",
+}
+"""What is to be done by each."""
 
 
 def enter(s: Situation, status: IncidentStatus, name: str, reason: str) -> IncidentStatus:
@@ -51,7 +61,7 @@ def next_after(rules: Rules, status: IncidentStatus) -> str | None:
 
 
 def miss_deadlines(s: Situation, status: IncidentStatus) -> IncidentStatus:
-    """Record each deadline that has passed unmet, with how late it was noticed."""
+    """Record each deadline that has passed unmet, with how late it was noticed, and page the deputies."""
     lines = []
     tiers = []
     for tier in status.tiers:
@@ -63,23 +73,35 @@ def miss_deadlines(s: Situation, status: IncidentStatus) -> IncidentStatus:
         for duty, deadline in late:
             delay = s.now - deadline
             noticed = f", noticed {format_duration(delay)} late" if delay >= timedelta(seconds=5) else ""
-            lines.append(f"tier {tier.name} missed its deadline to {duty.lower()} by {format_time(deadline)}{noticed}")
+            lines.append(f"tier {tier.name} missed its deadline to {WORDS[duty]} by {format_time(deadline)}{noticed}")
         missed = tuple(dict.fromkeys((*tier.missed, *(duty for duty, _ in late))))
-        tiers.append(tier.model_copy(update={"missed": missed}) if late else tier)
+        update: dict[str, object] = {"missed": missed}
+        rule = tier_of(s.rules, tier.name)
+        if rule and any(duty == "Acknowledge" for duty, _ in late) and (stand_in := _deputy(s, rule)):
+            update |= {"deputy": stand_in.member.user, "deputy_deadline": _after(s.now, rule.acknowledge_within)}
+            lines.append(f"tier {tier.name}: {stand_in.member.name}, the deputy, is paged")
+        tiers.append(tier.model_copy(update=update) if late else tier)
     return tell(status.model_copy(update={"tiers": tuple(tiers)}), s.now, lines)
 
 
-def newly_missed(before: IncidentStatus, after: IncidentStatus) -> list[Duty]:
+def _deputy(s: Situation, tier: Tier) -> Duty | None:
+    """Who stands in for whoever is on duty for the accountable Responder of a tier."""
+    duty = on_duty(s.roster, tier.accountable, s.now)
+    return deputy(s.roster, duty, s.now) if duty else None
+
+
+def newly_missed(before: IncidentStatus, after: IncidentStatus) -> list[Limit]:
     """The duties whose deadlines were found missed between two statuses, each as often as it was."""
     known = {(before.episode, tier.name, duty) for tier in before.tiers for duty in tier.missed}
     return [duty for tier in after.tiers for duty in tier.missed if (after.episode, tier.name, duty) not in known]
 
 
-def open_deadlines(tier: TierStatus, status: IncidentStatus) -> list[tuple[Duty, datetime]]:
+def open_deadlines(tier: TierStatus, status: IncidentStatus) -> list[tuple[Limit, datetime]]:
     """The deadlines of a tier that nobody has met, whether they have passed or not."""
-    found: list[tuple[Duty, datetime]] = []
-    if tier.acknowledge_deadline and tier.acknowledged_time is None:
-        found.append(("Acknowledge", tier.acknowledge_deadline))
+    found: list[tuple[Limit, datetime]] = []
+    if tier.acknowledged_time is None:
+        found += [("Acknowledge", tier.acknowledge_deadline)] if tier.acknowledge_deadline else []
+        found += [("Deputy", tier.deputy_deadline)] if tier.deputy_deadline else []
     if tier.contain_deadline and not is_contained(status) and status.recovered_time is None:
         found.append(("Contain", tier.contain_deadline))
     if tier.decide_deadline and tier.decided_time is None:
@@ -101,15 +123,19 @@ def enter_tiers(s: Situation, status: IncidentStatus) -> IncidentStatus:
             status = enter(s, status, tier.name, f"severity {severity} (this tier is for {tier.severity} or worse)")
     names = [tier.name for tier in s.rules.tiers]
     for place, name in enumerate(names[:-1]):
-        missed = next((tier.missed for tier in status.tiers if tier.name == name), ())
+        missed = next((_final(tier) for tier in status.tiers if tier.name == name), ())
         follower = names[place + 1]
         if missed and not any(tier.name == follower for tier in status.tiers):
-            duties = ", ".join(duty.lower() for duty in missed)
+            duties = ", ".join(WORDS[duty] for duty in missed)
             return enter(s, status, follower, f"tier {name} missed its deadline to {duties}")
     return status
 
 
-def responders_of(rules: Rules, name: str) -> tuple[str, ...]:
-    """The Responders of a tier."""
-    tier: Tier | None = next((tier for tier in rules.tiers if tier.name == name), None)
-    return tier.responders if tier else ()
+def _final(tier: TierStatus) -> tuple[Limit, ...]:
+    """The missed deadlines that call for the next tier: not the one to acknowledge while a deputy has time to."""
+    return tuple(duty for duty in tier.missed if duty != "Acknowledge" or tier.deputy is None)
+
+
+def tier_of(rules: Rules, name: str) -> Tier | None:
+    """A tier of the rules, by its name."""
+    return next((tier for tier in rules.tiers if tier.name == name), None)

@@ -9,6 +9,7 @@ from tocsin.api.decision import Decision, DecisionType
 from tocsin.api.incident import Incident
 from tocsin.api.policy import EscalationPolicy, Target
 from tocsin.api.responder import Responder
+from tocsin.decide.roster import reachable
 from tocsin.observe.cluster import Name, Pair, Store, pair_of
 
 
@@ -49,14 +50,18 @@ def of_object(store: Store, kind: str, name: Name, before: Any, after: Any) -> I
 
 
 def of_responder(store: Store, name: Name) -> Iterator[Wake]:
-    """The policies whose tiers name a role, and every open incident that may page or ask it."""
+    """The roles for which one stands in, the policies whose tiers name one of them, and their open incidents."""
+    roster = store.responders(name.namespace)
+    names = {one for one in roster if name.name in reachable(roster, one)} | {name.name}
+    for one in sorted(names - {name.name}):
+        yield Wake(Key("responder", Name(name.namespace, one)))
     for policy in store.policies(name.namespace):
-        if any(name.name in tier.responders for tier in policy.spec.tiers):
+        if any(names.intersection(tier.roles) for tier in policy.spec.tiers):
             yield Wake(Key("policy", Name(name.namespace, policy.metadata.name)))
     yield from _open(
         one
         for one in store.incidents(name.namespace)
-        if one.rules is None or any(name.name in tier.responders for tier in one.rules.tiers)
+        if one.rules is None or any(names.intersection(tier.roles) for tier in one.rules.tiers)
     )
 
 

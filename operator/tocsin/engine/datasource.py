@@ -47,7 +47,8 @@ def policy_for(server: str, namespace: str, settings: DatasourceSettings) -> Esc
                     {
                         "name": "platform",
                         "severity": "SEV3",
-                        "responders": list(settings.responders),
+                        "accountable": settings.responders[0],
+                        "responsible": list(settings.responders[1:]),
                         "acknowledgeWithin": "15m",
                     }
                 ],

@@ -227,7 +227,7 @@ class Engine:
             telemetry=self.telemetry,
             servers=frozenset(self.sources),
             leads=self.leader.holds,
-            at=lambda name, when: self._schedule.at(Key("policy", name), when),
+            at=lambda work, name, when: self._schedule.at(Key(work, name), when),
             posting=posting,
         )
         return Term(rounds, incidents, policies, revisions, posting, courier)

@@ -15,7 +15,8 @@ from tocsin.api.policy import EscalationPolicy
 from tocsin.apiserver import ApiError, ApiServer, NoAnswer, path
 from tocsin.clock import Clock
 from tocsin.decide.plan import Event
-from tocsin.decide.policy import Surroundings, report, report_responder
+from tocsin.decide.policy import Surroundings, report
+from tocsin.decide.staffing import report_responder
 from tocsin.engine.incidents import Unlucky
 from tocsin.engine.posting import Posting
 from tocsin.engine.rounds import Rounds
@@ -42,8 +43,8 @@ class Policies:
     telemetry: Telemetry
     servers: frozenset[str]
     leads: Callable[[float], bool]
-    at: Callable[[Name, datetime], None]
-    """Ask for the policy to be worked on at an instant."""
+    at: Callable[[Literal["policy", "responder"], Name, datetime], None]
+    """Ask for a policy or Responder to be worked on at an instant."""
     posting: Posting
 
     async def work(self, name: Name) -> None:
@@ -81,7 +82,8 @@ class Policies:
         if ready and (before is None or (before.status, before.reason) != (ready.status, ready.reason)):
             kind: Literal["Normal", "Warning"] = "Normal" if ready.status == "True" else "Warning"
             self.posting.post("EscalationPolicy", policy.metadata, Event(kind, ready.reason, ready.message))
-        self.at(name, self.clock.now() + (CHECK_READY if ready and ready.status == "True" else CHECK_UNREADY))
+        after = CHECK_READY if ready and ready.status == "True" else CHECK_UNREADY
+        self.at("policy", name, self.clock.now() + after)
 
     def guard(self, policy: EscalationPolicy) -> dict[str, str]:
         """Have the policy evaluated, unless an older one guards the same target; names that one by model."""
@@ -94,9 +96,12 @@ class Policies:
 
     async def work_responder(self, name: Name) -> None:
         """Check the Responder and write its status if that has changed."""
-        responder = self.store.responder(*name)
-        if responder is not None:
-            await self._write("Responder", responder, report_responder(responder, self.clock.now()))
+        responder, now = self.store.responder(*name), self.clock.now()
+        if responder is None:
+            return
+        status = report_responder(responder, self.store.responders(name.namespace), now)
+        await self._write("Responder", responder, status)
+        self.at("responder", name, min(status.until or now + CHECK_READY, now + CHECK_READY))
 
     def _taken_targets(self, policy: EscalationPolicy) -> dict[str, str]:
         """By model: the older policy of the namespace that names the same target."""

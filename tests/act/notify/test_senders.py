@@ -173,6 +173,7 @@ def test_a_webhook_gets_the_notice_with_its_key_token_and_signature(sink: Sink):
         "model": "credit-scoring",
         "severity": "SEV2",
         "responder": "credit-owners",
+        "person": "",
         "cause": "TierEntered",
         "subject": NOTICE.subject,
         "text": NOTICE.text,

@@ -29,6 +29,7 @@ from tocsin.decide.delivery import (
     overdue_at,
 )
 from tocsin.decide.plan import Notice, Notify
+from tocsin.decide.roster import channels_of
 from tocsin.decide.situation import Outcome
 from tocsin.lanes import Lanes
 from tocsin.settings import ChannelSettings
@@ -57,7 +58,7 @@ class _Delivery:
 
     @property
     def channels(self) -> tuple[Channel, ...]:
-        return self.responder.spec.channels if self.responder else ()
+        return channels_of(self.responder, self.notice.person) if self.responder else ()
 
 
 class Courier:

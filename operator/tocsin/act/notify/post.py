@@ -53,6 +53,7 @@ def webhook_body(notice: Notice) -> bytes:
             "model": notice.model,
             "severity": notice.severity,
             "responder": notice.responder,
+            "person": notice.person,
             "cause": notice.cause,
             "subject": notice.subject,
             "text": notice.text,
@@ -86,6 +87,7 @@ def pagerduty_body(routing_key: str, notice: Notice) -> bytes:
                 "custom_details": {
                     "incident": notice.incident,
                     "responder": notice.responder,
+                    "person": notice.person,
                     "text": notice.text,
                     "command": notice.command,
                     "key": notice.key,

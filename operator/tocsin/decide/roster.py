@@ -1,0 +1,275 @@
+"""Who is on duty for a role, who stands in, and until when: pure, out of the Responders of a namespace.
+
+A wall-clock time that daylight saving leaves out is the instant at which the clock jumps over it, and one that comes
+twice is the first of the two: the first instant at which the clock shows it or more. So every week has its handover,
+and what begins before it ends on paper does so in time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from tocsin.api.responder import Channel, Member, Responder, ResponderSpec, Rotation, Weekday, WorkingHours
+
+WEEK, SECOND = timedelta(days=7), timedelta(seconds=1)
+_DAYS = tuple(Weekday)
+_FORESEEN = 100
+"""So many changes are looked through for the next person; who is on duty then, is so for long."""
+
+Roster = Mapping[str, Responder]
+
+
+@dataclass(frozen=True, slots=True)
+class Duty:
+    """Somebody to page, and in which role: it may be another one that stands in."""
+
+    role: str
+    member: Member
+
+    @property
+    def words(self) -> str:
+        """Who it is, for people."""
+        return f"{self.member.name} ({self.role})"
+
+
+def on_duty(roster: Roster, name: str, at: datetime) -> Duty | None:
+    """Who is paged for a role; None when nobody of it is there, nor of those that stand in for it."""
+    return next(_line(roster, name, at, frozenset()), None)
+
+
+def deputy(roster: Roster, duty: Duty, at: datetime) -> Duty | None:
+    """Who is paged when somebody on duty does not answer: the first other deputy who is there."""
+    responder = roster.get(duty.role)
+    if responder is None:
+        return None
+    present = {one.user: one for one in responder.spec.members if _is_there(one, at)}
+    return next(
+        (
+            Duty(duty.role, present[user])
+            for user in responder.spec.deputies
+            if user in present and user != duty.member.user
+        ),
+        None,
+    )
+
+
+def reachable(roster: Roster, name: str) -> tuple[str, ...]:
+    """The role and all that may stand in for it, each once, whether they are there or not."""
+    found: dict[str, None] = {}
+    waiting = [name]
+    while waiting:
+        one = waiting.pop(0)
+        if one not in found:
+            found[one] = None
+            waiting += _others(roster, one)
+    return tuple(found)
+
+
+def cycle(roster: Roster, name: str) -> tuple[str, ...]:
+    """The way on which a role stands in for itself at last; empty when there is none."""
+
+    def search(way: tuple[str, ...]) -> tuple[str, ...]:
+        for following in _others(roster, way[-1]):
+            if following == name:
+                return (*way, name)
+            if following not in way and (found := search((*way, following))):
+                return found
+        return ()
+
+    return search((name,))
+
+
+def until(roster: Roster, name: str, at: datetime) -> datetime | None:
+    """When somebody else than now is on duty for a role, or nobody; None when that is not foreseen."""
+    now = on_duty(roster, name, at)
+    for _, instant in zip(range(_FORESEEN), _changes(roster, name, at), strict=False):
+        if on_duty(roster, name, instant) != now:
+            return instant
+    return None
+
+
+def holes(roster: Roster, name: str, at: datetime, span: timedelta = WEEK) -> Iterator[tuple[datetime, datetime]]:
+    """The times in which nobody is there for a role, within a span."""
+    began = at if on_duty(roster, name, at) is None else None
+    for instant in _changes(roster, name, at):
+        if instant >= at + span:
+            break
+        there = on_duty(roster, name, instant) is not None
+        if began is not None and there:
+            yield began, instant
+        began = None if there else began or instant
+    if began is not None:
+        yield began, at + span
+
+
+def channels_of(responder: Responder, user: str) -> tuple[Channel, ...]:
+    """How somebody is told in a role: by their own channels, then by the role's."""
+    own = [
+        channel.model_copy(update={"name": f"{user}/{channel.name}"})
+        for one in responder.spec.members
+        if one.user == user
+        for channel in one.channels
+    ]
+    return (*own, *responder.spec.channels)
+
+
+def faults(spec: ResponderSpec) -> Iterator[str]:
+    """What a role says that cannot be: it goes on without that."""
+    users = {one.user for one in spec.members}
+    if _zone(spec.time_zone) is None:
+        yield f"spec.timeZone: {spec.time_zone} is no time zone, write for example Europe/Berlin; UTC is taken"
+    for user in spec.deputies:
+        if user not in users:
+            yield f"spec.deputies: {user} is no member"
+    if spec.rotation is None:
+        return
+    if _start(spec.rotation) is None:
+        yield f"spec.rotation.start: there is no day {spec.rotation.start}; the members' order is taken"
+    for user in (*spec.rotation.order, *(one.user for one in spec.rotation.overrides)):
+        if user not in users:
+            yield f"spec.rotation: {user} is no member"
+    swaps = spec.rotation.overrides
+    for place, one in enumerate(swaps):
+        for other in swaps[place + 1 :]:
+            if one.user != other.user and one.from_ < other.until and other.from_ < one.until:
+                yield f"spec.rotation.overrides: {one.user} and {other.user} at the same time; {one.user} is taken"
+
+
+def _line(roster: Roster, name: str, at: datetime, seen: frozenset[str]) -> Iterator[Duty]:
+    """Everybody who may be paged for a role, in order; each role once, so that a circle of roles has an end."""
+    responder = roster.get(name)
+    if responder is None or name in seen:
+        return
+    spec, seen = responder.spec, seen | {name}
+    if spec.working_hours and not _works(spec.working_hours, _zone_of(spec), at):
+        yield from _line(roster, spec.working_hours.otherwise, at, seen)
+    members = {one.user: one for one in spec.members}
+    for user in _order(spec, at):
+        if user in members and _is_there(members[user], at):
+            yield Duty(name, members[user])
+    if spec.escalate_to:
+        yield from _line(roster, spec.escalate_to, at, seen)
+
+
+def _order(spec: ResponderSpec, at: datetime) -> Iterator[str]:
+    """The user names in the order in which they are paged, some of them several times."""
+    if spec.rotation:
+        yield from (one.user for one in spec.rotation.overrides if one.from_ <= at < one.until)
+        if (week := _week(spec.rotation, _zone_of(spec), at)) is not None:
+            yield spec.rotation.order[week % len(spec.rotation.order)]
+    else:
+        yield spec.members[0].user
+    yield from spec.deputies
+    yield from (one.user for one in spec.members)
+
+
+def _others(roster: Roster, name: str) -> list[str]:
+    """The roles that stand in for a role directly."""
+    responder = roster.get(name)
+    if responder is None:
+        return []
+    hours, last = responder.spec.working_hours, responder.spec.escalate_to
+    return [*([hours.otherwise] if hours else []), *([last] if last else [])]
+
+
+def _is_there(member: Member, at: datetime) -> bool:
+    return not any(one.from_ <= at < one.until for one in member.absences)
+
+
+def _changes(roster: Roster, name: str, after: datetime) -> Iterator[datetime]:
+    """The instants at which somebody else may be on duty, in order and without end while there are any."""
+    specs = [roster[one].spec for one in reachable(roster, name) if one in roster]
+    while True:
+        instants = [instant for spec in specs for instant in _edges(spec, after) if instant > after]
+        if not instants:
+            return
+        after = min(instants)
+        yield after
+
+
+def _edges(spec: ResponderSpec, after: datetime) -> Iterator[datetime]:
+    """Instants around another at which something about a role changes; the next one is among them."""
+    zone = _zone_of(spec)
+    for member in spec.members:
+        for absence in member.absences:
+            yield from (absence.from_, absence.until)
+    if spec.rotation:
+        for override in spec.rotation.overrides:
+            yield from (override.from_, override.until)
+        start, week = _start(spec.rotation), _week(spec.rotation, zone, after)
+        if start is not None and week is not None:
+            yield _handover(start, zone, week + 1)
+    if spec.working_hours:
+        today = after.astimezone(zone).date()
+        for days in range(8):
+            yield from _hours_of(spec.working_hours, zone, today + timedelta(days=days))
+
+
+def _works(hours: WorkingHours, zone: ZoneInfo, at: datetime) -> bool:
+    edges = [*_hours_of(hours, zone, at.astimezone(zone).date())]
+    return bool(edges) and edges[0] <= at < edges[1]
+
+
+def _hours_of(hours: WorkingHours, zone: ZoneInfo, day: date) -> Iterator[datetime]:
+    """When work begins and ends on a day; nothing on a day without work."""
+    if _DAYS[day.weekday()] in hours.days:
+        for text in (hours.from_, hours.until):
+            yield _instant(datetime.combine(day, time.fromisoformat(text)), zone)
+
+
+def _week(rotation: Rotation, zone: ZoneInfo, at: datetime) -> int | None:
+    """How many handovers have passed since the first; None when it begins on no day."""
+    start = _start(rotation)
+    if start is None:
+        return None
+    week = (at.astimezone(zone).date() - start.date()).days // 7 + 1
+    while _handover(start, zone, week) > at:
+        week -= 1
+    return week
+
+
+def _handover(start: datetime, zone: ZoneInfo, week: int) -> datetime:
+    """When a week begins; the end of the calendar beyond it."""
+    try:
+        return _instant(start + week * WEEK, zone)
+    except OverflowError:
+        return datetime.max.replace(tzinfo=UTC) if week > 0 else datetime.min.replace(tzinfo=UTC)
+
+
+def _start(rotation: Rotation) -> datetime | None:
+    try:
+        return datetime.fromisoformat(rotation.start)
+    except ValueError:
+        return None
+
+
+def _instant(wanted: datetime, zone: ZoneInfo) -> datetime:
+    """The first instant at which the clock shows this or more; a jump is found to the second."""
+    early, late = sorted(wanted.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
+    if _shown(early, zone) >= wanted:
+        return early
+    while late - early > SECOND:
+        middle = early + (late - early) // SECOND // 2 * SECOND
+        early, late = (early, middle) if _shown(middle, zone) >= wanted else (middle, late)
+    return late
+
+
+def _shown(instant: datetime, zone: ZoneInfo) -> datetime:
+    return instant.astimezone(zone).replace(tzinfo=None)
+
+
+def _zone_of(spec: ResponderSpec) -> ZoneInfo:
+    return _zone(spec.time_zone) or ZoneInfo("UTC")
+
+
+@lru_cache(maxsize=1024)
+def _zone(name: str) -> ZoneInfo | None:
+    """A zone by its IANA name; None when there is none of that name."""
+    try:
+        return ZoneInfo(name)
+    except (LookupError, OSError, ValueError):  # of a name that is none, also one that names a folder
+        return None
