@@ -328,13 +328,26 @@ def test_nobody_else_is_on_duty_before_it_is_foreseen(
         assert on_duty(roster, "a", change) != on_duty(roster, "a", at)
 
 
-@given(rosters(), INSTANTS, st.lists(st.floats(0, 1, exclude_max=True), min_size=1, max_size=20))
-def test_a_hole_is_where_nobody_is_there(roster: dict[str, Responder], at: datetime, places: list[float]) -> None:
+@given(rosters(), INSTANTS, st.lists(st.integers(0, WEEK // timedelta(seconds=1) - 1), min_size=1, max_size=20))
+def test_a_hole_is_where_nobody_is_there(roster: dict[str, Responder], at: datetime, seconds: list[int]) -> None:
     found = list(holes(roster, "a", at))
     assert all(ended < began for (_, ended), (began, _) in pairwise(found))
-    for place in places:
-        instant = at + place * WEEK
+    for instant in (at + timedelta(seconds=one) for one in seconds):
         assert any(began <= instant < ended for began, ended in found) == (not _present(roster, instant))
+
+
+def test_ever_more_roles_that_stand_in_for_each_other_cost_no_more_than_each_once() -> None:
+    away = {"ada": (T0 - HOUR, T0 + HOUR)}
+    hours = {"from": "00:00", "until": "00:01"}
+    roster = a_roster(
+        *(
+            a_role(f"r{n}", "ada", away=away, workingHours=hours | {"otherwise": f"r{n + 1}"}, escalateTo=f"r{n + 1}")
+            for n in range(100)
+        )
+    )
+    assert on_duty(roster, "r0", T0) is None
+    assert len(reachable(roster, "r0")) == 16
+    assert len(list(holes(roster, "r0", T0))) == 1
 
 
 @given(st.sampled_from(ZONES[:-1]), INSTANTS, INSTANTS)

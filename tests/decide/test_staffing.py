@@ -64,7 +64,10 @@ def test_why_a_role_is_not_ready(role: Responder, reason: str, words: str) -> No
 def a_staffed(**roles: Any) -> tuple[str, str, str]:
     policy = a_policy()
     roster = a_roster(*(a_role(name, "zoe", **HOOK) for name in ("owners", "compliance", "board"))) | roles
-    status = report(policy, Surroundings(now=T0, servers=frozenset({"default"}), responders=roster))
+    told = {
+        name: role.model_copy(update={"status": report_responder(role, roster, T0)}) for name, role in roster.items()
+    }
+    status = report(policy, Surroundings(now=T0, servers=frozenset({"default"}), responders=told))
     found = condition(status.conditions, "Staffed")
     assert found is not None
     return found.status, found.reason, found.message

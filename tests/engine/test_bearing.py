@@ -9,6 +9,7 @@ import pytest
 from tests.builders import T0, a_decision, a_policy, a_responder, an_incident
 from tocsin.api.objects import API_VERSION
 from tocsin.api.policy import EscalationPolicy
+from tocsin.api.responder import ResponderStatus
 from tocsin.engine.bearing import Key, Wake, of_deployment, of_namespace, of_object, of_trust
 from tocsin.observe.cluster import Name, Pair, Store
 
@@ -80,6 +81,15 @@ def test_a_role_wakes_the_policies_that_name_it_and_their_incidents() -> None:
         INCIDENT,
     }
     assert keys(of_object(store, "Responder", Name("models", "owners"), owners, owners)) == {mine}
+
+
+def test_a_hole_of_a_role_wakes_the_policies_that_name_it() -> None:
+    before = a_responder("owners", "alice")
+    hole = {"type": "Staffed", "status": "False", "reason": "Hole", "message": "nobody", "lastTransitionTime": T0}
+    after = before.model_copy(update={"status": ResponderStatus.model_validate({"conditions": [hole]})})
+
+    for one, other in ((before, after), (after, before)):
+        assert POLICY_KEY in keys(of_object(a_store(), "Responder", Name("models", "owners"), one, other))
 
 
 def test_a_role_that_stands_in_for_another_wakes_what_names_that_one() -> None:

@@ -15,7 +15,7 @@ from tocsin.api.responder import Responder
 from tocsin.decide.defaults import SignalRule, freeze, option_digest
 from tocsin.decide.proposal import action_class
 from tocsin.decide.situation import Failed, Measured, NoData, NoTarget, Reading, TargetView
-from tocsin.decide.staffing import hole_of, staffed, untold
+from tocsin.decide.staffing import hole_told_by, staffed, untold
 
 RULES_SIZE = 16 * 1024
 """Bytes: an incident carries the policy cut to its model, and must stay small."""
@@ -142,7 +142,7 @@ def _responders(policy: EscalationPolicy, around: Surroundings) -> str:
 
 def _staffed_tiers(policy: EscalationPolicy, around: Surroundings) -> Finding:
     names = dict.fromkeys(name for tier in policy.spec.tiers for name in tier.roles)
-    return staffed(hole_of(around.responders, name, around.now) for name in names)
+    return staffed(hole_told_by(around.responders.get(name)) for name in names)
 
 
 def _measured(policy: EscalationPolicy, around: Surroundings) -> Finding:

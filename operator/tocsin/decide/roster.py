@@ -17,6 +17,8 @@ from tocsin.api.responder import Channel, Member, Responder, ResponderSpec, Rota
 
 WEEK, SECOND = timedelta(days=7), timedelta(seconds=1)
 _DAYS = tuple(Weekday)
+_IN_A_ROW = 16
+"""So many roles may stand in for each other; what is named after them is not looked at."""
 _FORESEEN = 100
 """So many changes are looked through for the next person; who is on duty then, is so for long."""
 
@@ -38,7 +40,7 @@ class Duty:
 
 def on_duty(roster: Roster, name: str, at: datetime) -> Duty | None:
     """Who is paged for a role; None when nobody of it is there, nor of those that stand in for it."""
-    return next(_line(roster, name, at, frozenset()), None)
+    return next(_line(roster, name, at, set(reachable(roster, name))), None)
 
 
 def deputy(roster: Roster, duty: Duty, at: datetime) -> Duty | None:
@@ -63,7 +65,7 @@ def reachable(roster: Roster, name: str) -> tuple[str, ...]:
     waiting = [name]
     while waiting:
         one = waiting.pop(0)
-        if one not in found:
+        if one not in found and len(found) < _IN_A_ROW:
             found[one] = None
             waiting += _others(roster, one)
     return tuple(found)
@@ -93,17 +95,33 @@ def until(roster: Roster, name: str, at: datetime) -> datetime | None:
 
 
 def holes(roster: Roster, name: str, at: datetime, span: timedelta = WEEK) -> Iterator[tuple[datetime, datetime]]:
-    """The times in which nobody is there for a role, within a span."""
-    began = at if on_duty(roster, name, at) is None else None
-    for instant in _changes(roster, name, at):
-        if instant >= at + span:
-            break
-        there = on_duty(roster, name, instant) is not None
-        if began is not None and there:
-            yield began, instant
-        began = None if there else began or instant
-    if began is not None:
-        yield began, at + span
+    """The times in which nobody is there for a role, within a span: where all in reach are absent at once."""
+    members = [one for role in reachable(roster, name) if role in roster for one in roster[role].spec.members]
+    steps: dict[datetime, int] = {at: 0, at + span: 0}
+    for member in members:
+        for began, ended in _absences(member):
+            if ended > at and began < at + span:
+                steps[max(began, at)] = steps.get(max(began, at), 0) + 1
+                steps[min(ended, at + span)] = steps.get(min(ended, at + span), 0) - 1
+    absent, began_at = 0, None
+    for instant in sorted(steps):
+        absent += steps[instant]
+        if absent == len(members) and instant < at + span:
+            began_at = began_at or instant
+        elif began_at is not None:
+            yield began_at, instant
+            began_at = None
+
+
+def _absences(member: Member) -> list[tuple[datetime, datetime]]:
+    """A person's absences in order; what overlaps or touches is one."""
+    merged: list[tuple[datetime, datetime]] = []
+    for one in sorted(member.absences, key=lambda absence: absence.from_):
+        if merged and one.from_ <= merged[-1][1]:
+            merged[-1] = merged[-1][0], max(merged[-1][1], one.until)
+        else:
+            merged.append((one.from_, one.until))
+    return merged
 
 
 def channels_of(responder: Responder, user: str) -> tuple[Channel, ...]:
@@ -139,20 +157,21 @@ def faults(spec: ResponderSpec) -> Iterator[str]:
                 yield f"spec.rotation.overrides: {one.user} and {other.user} at the same time; {one.user} is taken"
 
 
-def _line(roster: Roster, name: str, at: datetime, seen: frozenset[str]) -> Iterator[Duty]:
-    """Everybody who may be paged for a role, in order; each role once, so that a circle of roles has an end."""
+def _line(roster: Roster, name: str, at: datetime, left: set[str]) -> Iterator[Duty]:
+    """Everybody who may be paged for a role, in order, out of the roles that are left; each of these once."""
     responder = roster.get(name)
-    if responder is None or name in seen:
+    if responder is None or name not in left:
         return
-    spec, seen = responder.spec, seen | {name}
+    spec = responder.spec
+    left.remove(name)
     if spec.working_hours and not _works(spec.working_hours, _zone_of(spec), at):
-        yield from _line(roster, spec.working_hours.otherwise, at, seen)
+        yield from _line(roster, spec.working_hours.otherwise, at, left)
     members = {one.user: one for one in spec.members}
     for user in _order(spec, at):
         if user in members and _is_there(members[user], at):
             yield Duty(name, members[user])
     if spec.escalate_to:
-        yield from _line(roster, spec.escalate_to, at, seen)
+        yield from _line(roster, spec.escalate_to, at, left)
 
 
 def _order(spec: ResponderSpec, at: datetime) -> Iterator[str]:
@@ -183,23 +202,31 @@ def _is_there(member: Member, at: datetime) -> bool:
 def _changes(roster: Roster, name: str, after: datetime) -> Iterator[datetime]:
     """The instants at which somebody else may be on duty, in order and without end while there are any."""
     specs = [roster[one].spec for one in reachable(roster, name) if one in roster]
+    fixed = sorted({instant for spec in specs for instant in _fixed(spec) if instant > after}, reverse=True)
     while True:
-        instants = [instant for spec in specs for instant in _edges(spec, after) if instant > after]
+        moving = [instant for spec in specs for instant in _moving(spec, after) if instant > after]
+        instants = [*moving, *fixed[-1:]]
         if not instants:
             return
         after = min(instants)
+        if fixed and fixed[-1] == after:
+            fixed.pop()
         yield after
 
 
-def _edges(spec: ResponderSpec, after: datetime) -> Iterator[datetime]:
-    """Instants around another at which something about a role changes; the next one is among them."""
-    zone = _zone_of(spec)
+def _fixed(spec: ResponderSpec) -> Iterator[datetime]:
+    """The ends of what is written with its ends: absences and swaps."""
     for member in spec.members:
         for absence in member.absences:
             yield from (absence.from_, absence.until)
+    for override in spec.rotation.overrides if spec.rotation else ():
+        yield from (override.from_, override.until)
+
+
+def _moving(spec: ResponderSpec, after: datetime) -> Iterator[datetime]:
+    """Instants around another at which a week or working hours begin or end; the next one is among them."""
+    zone = _zone_of(spec)
     if spec.rotation:
-        for override in spec.rotation.overrides:
-            yield from (override.from_, override.until)
         start, week = _start(spec.rotation), _week(spec.rotation, zone, after)
         if start is not None and week is not None:
             yield _handover(start, zone, week + 1)

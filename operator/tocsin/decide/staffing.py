@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from tocsin.api.objects import Finding, clip, stamp
+from tocsin.api.objects import Finding, clip, condition, stamp
 from tocsin.api.quantities import format_time
 from tocsin.api.responder import Responder, ResponderStatus
 from tocsin.decide.roster import Roster, channels_of, cycle, faults, holes, on_duty, reachable, until
@@ -15,7 +15,7 @@ def report_responder(responder: Responder, roster: Roster, now: datetime) -> Res
     """The status of a role: whether it can be reached, who is on duty now, and until when."""
     name, generation = responder.metadata.name, responder.metadata.generation
     duty = on_duty(roster, name, now)
-    findings = [_reachable(responder, roster), staffed([hole_of(roster, name, now)])]
+    findings = [_reachable(responder, roster), staffed([_hole(roster, name, now)])]
     return ResponderStatus(
         observed_generation=generation,
         on_duty=None if duty is None else duty.member.name if duty.role == name else duty.words,
@@ -44,12 +44,18 @@ def untold(responder: Responder) -> str:
     return f"no channels, so nobody would be told: {', '.join(silent)}" if silent else ""
 
 
-def hole_of(roster: Roster, name: str, now: datetime) -> str:
+def _hole(roster: Roster, name: str, now: datetime) -> str:
     """When nobody is there for a role within a week, the first such time."""
     hole = next(holes(roster, name, now), None)
     if hole is None or name not in roster:
         return ""
     return f"nobody of Responder {name} is there from {format_time(hole[0])} until {format_time(hole[1])}"
+
+
+def hole_told_by(responder: Responder | None) -> str:
+    """When nobody is there for a role, as its own status tells; empty while that tells of none."""
+    found = condition(responder.status.conditions, "Staffed") if responder else None
+    return found.message if found and found.status == "False" else ""
 
 
 def staffed(problems: Iterable[str]) -> Finding:
