@@ -61,6 +61,12 @@ def test_why_a_role_is_not_ready(role: Responder, reason: str, words: str) -> No
     assert words in ready.message
 
 
+def test_a_policy_waits_for_what_its_roles_tell() -> None:
+    for roster in ({}, a_roster(*(a_role(name, "zoe", **HOOK) for name in ("owners", "compliance", "board")))):
+        status = report(a_policy(), Surroundings(now=T0, servers=frozenset({"default"}), responders=roster))
+        assert [one.reason for one in status.conditions if one.type == "Staffed"] == ["NotYet"]
+
+
 def a_staffed(**roles: Any) -> tuple[str, str, str]:
     policy = a_policy()
     roster = a_roster(*(a_role(name, "zoe", **HOOK) for name in ("owners", "compliance", "board"))) | roles

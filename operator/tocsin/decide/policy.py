@@ -15,7 +15,7 @@ from tocsin.api.responder import Responder
 from tocsin.decide.defaults import SignalRule, freeze, option_digest
 from tocsin.decide.proposal import action_class
 from tocsin.decide.situation import Failed, Measured, NoData, NoTarget, Reading, TargetView
-from tocsin.decide.staffing import hole_told_by, staffed, untold
+from tocsin.decide.staffing import staffed, told_by, untold
 
 RULES_SIZE = 16 * 1024
 """Bytes: an incident carries the policy cut to its model, and must stay small."""
@@ -142,7 +142,11 @@ def _responders(policy: EscalationPolicy, around: Surroundings) -> str:
 
 def _staffed_tiers(policy: EscalationPolicy, around: Surroundings) -> Finding:
     names = dict.fromkeys(name for tier in policy.spec.tiers for name in tier.roles)
-    return staffed(hole_told_by(around.responders.get(name)) for name in names)
+    told = {name: told_by(around.responders.get(name)) for name in names}
+    if unknown := [name for name, hole in told.items() if hole is None]:
+        message = f"not there, or not looked at yet: Responder {', '.join(unknown)}"
+        return Finding(type="Staffed", status="Unknown", reason="NotYet", message=clip(message, 1024))
+    return staffed(filter(None, told.values()))
 
 
 def _measured(policy: EscalationPolicy, around: Surroundings) -> Finding:

@@ -52,10 +52,12 @@ def _hole(roster: Roster, name: str, now: datetime) -> str:
     return f"nobody of Responder {name} is there from {format_time(hole[0])} until {format_time(hole[1])}"
 
 
-def hole_told_by(responder: Responder | None) -> str:
-    """When nobody is there for a role, as its own status tells; empty while that tells of none."""
+def told_by(responder: Responder | None) -> str | None:
+    """When nobody is there for a role, as its own status tells: empty without a hole, None while it tells nothing."""
     found = condition(responder.status.conditions, "Staffed") if responder else None
-    return found.message if found and found.status == "False" else ""
+    if found is None:
+        return None
+    return found.message if found.status == "False" else ""
 
 
 def staffed(problems: Iterable[str]) -> Finding:

@@ -10,7 +10,7 @@ from tocsin.api.incident import Incident
 from tocsin.api.policy import EscalationPolicy, Target
 from tocsin.api.responder import Responder
 from tocsin.decide.roster import reachable
-from tocsin.decide.staffing import hole_told_by
+from tocsin.decide.staffing import told_by
 from tocsin.observe.cluster import Name, Pair, Store, pair_of
 
 
@@ -35,7 +35,7 @@ def of_object(store: Store, kind: str, name: Name, before: Any, after: Any) -> I
             yield from _of_policy(store, name, before, after)
         case Responder():
             yield Wake(Key("responder", name))
-            if _is_new(before, after) or hole_told_by(before) != hole_told_by(after):
+            if _is_new(before, after) or told_by(before) != told_by(after):
                 yield from of_responder(store, name)
         case Incident() as incident:
             yield Wake(Key("incident", pair_of(incident)), urgent=True)
