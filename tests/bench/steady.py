@@ -55,11 +55,13 @@ def steady(ground: Ground, sizes: list[int], seconds: float, every: int) -> list
         with ground.operator() as operator:
             until_watched(ground, operator, size, every)
             costs.append(cost_of(ground, operator, size, seconds))
-        starts.append(_start(ground, size, every))
-    failed = _fail_over(ground, sizes[-1], every)
+        if size == sizes[-1]:
+            starts.append(_start(ground, size, every))
+        if size == sizes[-2:][0]:  # of the largest it would tell of the rebuild only
+            starts.append(_fail_over(ground, size, every))
     for street in streets:
         street.close()
-    return [*_rows(costs), starts[-1], failed]
+    return [*_rows(costs), *starts]
 
 
 def watching(model: str, every: int) -> dict[str, Any]:

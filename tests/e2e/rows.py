@@ -15,6 +15,9 @@ import yaml
 from tests.cluster.access import Access, ApiError, CommandError
 from tests.cluster.workloads import IMAGE, model_deployment
 from tests.e2e.stage import API, SYSTEM, OperatorProcess, Stage, policy_spec
+from tocsin.api.quantities import parse_time
+from tocsin.clock import SystemClock
+from tocsin.observe.admission import ENFORCED_AFTER
 
 AT_ONCE = 8
 PATIENCE = 90.0
@@ -335,6 +338,13 @@ def _served(cluster: Access) -> bool:
         return False
 
 
+def _trusted(cluster: Access) -> bool:
+    """Whether the admission policies have stood for so long that a Decision of now is not void."""
+    group = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings"
+    made = [parse_time(one["metadata"]["creationTimestamp"]) for one in cluster.api("GET", group)["items"]]
+    return SystemClock().now() > max(made) + ENFORCED_AFTER
+
+
 Play = Callable[[Scene], None]
 
 
@@ -359,6 +369,7 @@ class Rows:
     ) -> dict[str, Future[None]]:
         """Play the wanted rows to their end, some at a time."""
         cluster.wait(lambda: _served(cluster), PATIENCE, "our kinds")
+        cluster.wait(lambda: _trusted(cluster), PATIENCE, "Decisions that count")
         with ThreadPoolExecutor(AT_ONCE) as pool:
             return {name: pool.submit(self._play, self.plays[name], cluster, people, operator) for name in wanted}
 
