@@ -191,6 +191,13 @@ def test_a_notice_is_due_until_it_was_accepted_or_refused(state: EffectState, un
     assert [notice.key for notice in notices] == ([owners()] if due else [])
 
 
+def test_a_tier_whose_acknowledgement_expired_is_paged_again() -> None:
+    before = the_status(tiers=(an_entered("owners", acknowledged_by="alice", acknowledged_time=T0),))
+    after = the_status(tiers=(an_entered("owners", renewals=1),))
+
+    assert planned(before, after) == [(owners(), ("AcknowledgementExpired",))]
+
+
 def test_a_deputy_is_told_why_and_then_hears_the_news_like_everybody() -> None:
     before = the_status(tiers=(an_entered("owners"),))
     paged = the_status(tiers=(an_entered("owners", missed=("Acknowledge",), deputy="bob"),))

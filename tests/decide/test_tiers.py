@@ -14,6 +14,9 @@ from tocsin.decide.situation import Situation
 from tocsin.decide.tiers import (
     enter,
     enter_tiers,
+    expire_acknowledgements,
+    expiring,
+    hold_acknowledgements,
     is_contained,
     miss_deadlines,
     newly_missed,
@@ -31,6 +34,12 @@ def an_entered(name: str, at: datetime = T0, **changes: Any) -> TierStatus:
     }[name]
     deadlines = {duty: at + span for duty, span in spans.items()}
     return TierStatus.model_validate({"name": name, "entered_time": at, "reason": "because"} | deadlines | changes)
+
+
+def an_option(state: OptionState, **changes: Any) -> OptionRecord:
+    return OptionRecord.model_validate(
+        {"name": "last-healthy", "type": "RollBack", "class": "B", "state": state} | changes
+    )
 
 
 def with_deputy(now: datetime, deputies: Sequence[str] = ("bob",), **changes: Any) -> Situation:
@@ -86,10 +95,78 @@ def test_a_deputy_is_paged_once_whoever_comes_back_later() -> None:
     assert miss_deadlines(with_deputy(T0 + HOUR - SECOND), status).tiers[0].deputy is None
 
 
-def an_option(state: OptionState, **changes: Any) -> OptionRecord:
-    return OptionRecord.model_validate(
-        {"name": "last-healthy", "type": "RollBack", "class": "B", "state": state} | changes
-    )
+ACKNOWLEDGED = {
+    "acknowledged_by": "alice",
+    "acknowledged_time": T0,
+    "acknowledgement_expire_time": T0 + HOUR,
+    "contain_deadline": None,
+}
+
+
+def test_an_acknowledgement_without_progress_expires_and_its_tier_is_paged_again() -> None:
+    status = the_status(severity="SEV3", tiers=(an_entered("owners", **ACKNOWLEDGED),))
+    early, late = a_situation(now=T0 + HOUR - SECOND), a_situation(now=T0 + HOUR)
+    assert expire_acknowledgements(early, status) == status
+    assert expiring(status) == [T0 + HOUR]
+
+    (tier,) = (again := expire_acknowledgements(late, status)).tiers
+    assert (tier.acknowledged_by, tier.acknowledged_time, tier.renewals) == (None, None, 1)
+    assert open_deadlines(tier, again) == [("Acknowledge", T0 + HOUR + 15 * MIN)]
+    assert expiring(again) == []
+    assert [entry.what for entry in again.timeline] == [
+        "tier owners: the acknowledgement by alice expired after 1h without progress"
+    ]
+
+
+def test_what_was_missed_before_an_acknowledgement_expired_may_be_missed_again() -> None:
+    tier = an_entered("owners", missed=("Acknowledge", "Deputy"), deputy="bob", deputy_deadline=T0, **ACKNOWLEDGED)
+    (again,) = expire_acknowledgements(a_situation(now=T0 + HOUR), the_status(tiers=(tier,))).tiers
+    assert (again.missed, again.deputy, again.deputy_deadline) == ((), None, None)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        pytest.param({"recovered_time": T0}, id="recovered"),
+        pytest.param({"resolved_time": T0}, id="resolved"),
+        pytest.param({"containment": (an_option(OptionState.EXECUTED, settled_time=T0),)}, id="contained"),
+    ],
+)
+def test_nobody_is_woken_again_for_a_model_that_does_no_harm(fields: dict[str, Any]) -> None:
+    status = the_status(tiers=(an_entered("owners", **ACKNOWLEDGED),), **fields)
+    assert expire_acknowledgements(a_situation(now=T0 + 5 * HOUR), status) == status
+    assert expiring(status) == []
+
+
+@pytest.mark.parametrize(("before", "tiers"), [(1, ["owners"]), (2, ["owners", "compliance"])])
+def test_the_third_expiry_enters_the_next_tier(before: int, tiers: list[str]) -> None:
+    tier, now = an_entered("owners", renewals=before, **ACKNOWLEDGED), a_situation(now=T0 + HOUR)
+    status = enter_tiers(now, expire_acknowledgements(now, the_status(severity="SEV3", tiers=(tier,))))
+    assert [one.name for one in status.tiers] == tiers
+    assert all(one.reason == "tier owners acknowledged 3 times without progress" for one in status.tiers[1:])
+
+
+A_DECISION = {"uid": "1", "name": "note", "type": "Reject", "by": "carol", "time": T0, "counted": True}
+PROGRESS = (
+    pytest.param({"decisions": (A_DECISION,)}, True, id="a Decision that counted"),
+    pytest.param({"decisions": (A_DECISION | {"counted": False},)}, False, id="one that did not"),
+    pytest.param({"containment": (an_option(OptionState.ASKING),)}, True, id="an option asks"),
+    pytest.param({"severity": "SEV1"}, False, id="the severity alone"),
+)
+
+
+@pytest.mark.parametrize(("news", "longer"), PROGRESS)
+def test_progress_has_acknowledgements_hold_anew(news: dict[str, Any], longer: bool) -> None:
+    before, after = (the_status(tiers=(an_entered("owners", **ACKNOWLEDGED),), **more) for more in ({}, news))
+    (tier,) = hold_acknowledgements(a_situation(now=T0 + 30 * MIN), before, after).tiers
+    assert tier.acknowledgement_expire_time == (T0 + 90 * MIN if longer else T0 + HOUR)
+
+
+def test_an_acknowledgement_holds_from_when_it_is_heard() -> None:
+    before = the_status(tiers=(an_entered("owners"),))
+    after = the_status(tiers=(an_entered("owners", acknowledged_by="alice", acknowledged_time=T0),))
+    (tier,) = hold_acknowledgements(a_situation(now=T0 + MIN), before, after).tiers
+    assert tier.acknowledgement_expire_time == T0 + HOUR + MIN
 
 
 def the_status(**fields: Any) -> IncidentStatus:

@@ -84,6 +84,18 @@ def a_deputy_who_answers_keeps_the_next_tier_asleep(scene: Scene) -> None:
 
 
 @row
+def whoever_answers_and_does_nothing_is_paged_again(scene: Scene) -> None:
+    watch(scene, acknowledgeWithin="1h", acknowledgementExpires="3s")
+    scene.wait(lambda: scene.pages("owners"), "the page")
+    assert scene.told("ada", "Acknowledge") == (True, "acknowledged tier owners")
+    again = scene.wait(lambda: [one for one in scene.pages("owners") if "Expired" in one["cause"]], "the second page")
+    assert [one["cause"] for one in again] == ["AcknowledgementExpired"]
+    tier = scene.status()["tiers"][0]
+    assert (tier["renewals"], "acknowledgedBy" in tier) == (1, False)
+    assert scene.told("ada", "Acknowledge") == (True, "acknowledged tier owners")
+
+
+@row
 def everybody_sees_who_is_on_duty_and_until_when(scene: Scene) -> None:
     back = in_(2)
     away = {"from": in_(-1), "until": back, "reason": "holiday"}

@@ -26,8 +26,8 @@ signals:
 - {name: share, kind: Drift, query: share, samples: {query: n}, warn: ">= 0.30", critical: ">= 0.60", for: 2h}
 - {name: impact, kind: Fairness, query: di, samples: {query: n}, warn: "< 0.80", for: 1h, floor: SEV1}
 tiers:
-- {name: owners, severity: SEV3, accountable: owners, acknowledgeWithin: 15m}
-- {name: compliance, severity: SEV2, accountable: compliance, acknowledgeWithin: 15m}
+- {name: owners, severity: SEV3, accountable: owners, acknowledgeWithin: 15m, acknowledgementExpires: 8h}
+- {name: compliance, severity: SEV2, accountable: compliance, acknowledgeWithin: 15m, acknowledgementExpires: 8h}
 - {name: executives, severity: SEV1, accountable: board, acknowledgeWithin: 15m}
 """)
 PEOPLE = {

@@ -140,6 +140,10 @@ class TierStatus(ApiModel):
     decide_deadline: Time | None = Field(default=None, description="Until when somebody must decide.")
     acknowledged_by: Word | None = Field(default=None, description="Who acknowledged.")
     acknowledged_time: Time | None = Field(default=None, description="When.")
+    acknowledgement_expire_time: Time | None = Field(
+        default=None, description="Until when the acknowledgement holds without progress."
+    )
+    renewals: int = Field(default=0, description="How often an acknowledgement expired, so that it was paged again.")
     decided_by: Word | None = Field(default=None, description="Who decided.")
     decided_time: Time | None = Field(default=None, description="When.")
     missed: tuple[Literal["Acknowledge", "Deputy", "Contain", "Decide"], ...] = Field(

@@ -297,6 +297,11 @@ class Tier(ApiModel):
         description="How long until somebody acknowledges; else the deputy is paged, with as long, and then the next"
         " tier is entered.",
     )
+    acknowledgement_expires: Duration = Field(
+        default=timedelta(hours=1),
+        description="How long an acknowledgement holds without progress, which is a Decision that counts, a step of the"
+        " containment, or recovery: then the tier is paged again, and the third time the next one is entered.",
+    )
     contain_within: Duration | None = Field(
         default=None, description="How long until the model is contained or recovered; else the next tier is entered."
     )

@@ -20,7 +20,14 @@ from tocsin.decide.people import hear
 from tocsin.decide.plan import Effect, Event, Plan
 from tocsin.decide.situation import Memory, Situation
 from tocsin.decide.story import tell
-from tocsin.decide.tiers import enter_tiers, miss_deadlines, open_deadlines
+from tocsin.decide.tiers import (
+    enter_tiers,
+    expire_acknowledgements,
+    expiring,
+    hold_acknowledgements,
+    miss_deadlines,
+    open_deadlines,
+)
 from tocsin.decide.watch import assess, watch_signals
 
 HOLD_CHECK = timedelta(minutes=1)
@@ -44,7 +51,7 @@ def plan(s: Situation) -> Plan:
     if status.resolved_time:
         status = close_containments(s, cut_short(s, status))
     else:
-        status = assess(s, miss_deadlines(s, status))
+        status = assess(s, miss_deadlines(s, expire_acknowledgements(s, status)))
         step = contain(s, status)
         if step.needs_budget:
             return Plan(status=before, needs_budget=True)
@@ -154,6 +161,7 @@ def _finish(
     *,
     waits: bool = False,
 ) -> Plan:
+    status = hold_acknowledgements(s, before, status)
     status = state_facts(s, plan_notices(s, before, status))
     if _material(status) == _material(before):
         status = before
@@ -207,6 +215,7 @@ def _look_again(s: Situation, status: IncidentStatus, *, waits: bool) -> datetim
     instants = [
         deadline for tier in status.tiers for duty, deadline in open_deadlines(tier, status) if duty not in tier.missed
     ]
+    instants += expiring(status)
     if waits:
         instants.append(s.now + SETTLE_CHECK)
     for record in status.containment:

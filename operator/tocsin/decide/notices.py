@@ -31,8 +31,8 @@ MOST = 90
 """So many notices fit into an episode's ledger; a tier's entry and its deputy always find room in the 200 lines."""
 DEPUTY = ":deputy"
 """At the end of a role's name in the ledger: whoever was paged because nobody had acknowledged."""
-ASKED = frozenset({"TierEntered", "DeputyPaged"})
-"""The causes by which somebody is paged, who was not asked before."""
+ASKED = frozenset({"TierEntered", "DeputyPaged", "AcknowledgementExpired"})
+"""The causes by which somebody is paged who is not at work on it."""
 
 _NOT_CONTAINED = (OptionState.FAILED, OptionState.DID_NOT_HELP, OptionState.REFUSED, OptionState.EXPIRED)
 
@@ -47,8 +47,9 @@ def plan_notices(s: Situation, before: IncidentStatus, status: IncidentStatus) -
     news = _news(before, status)
     for tier in status.tiers:
         entered = not any(known.name == tier.name for known in before.tiers)
-        causes = (*(["TierEntered"] if entered else []), *news)
         known = next((known for known in before.tiers if known.name == tier.name), None)
+        expired = known is not None and known.renewals != tier.renewals
+        causes = (*(["TierEntered"] if entered else []), *(["AcknowledgementExpired"] if expired else []), *news)
         if tier.missed != (known.missed if known else ()) and any(
             tier.name == last.name for last in s.rules.tiers[-1:]
         ):
@@ -182,6 +183,7 @@ def _headline(status: IncidentStatus, causes: tuple[str, ...], part: Part) -> st
         "Resolved": "resolved",
         "TierEntered": "resolved",
         "DeputyPaged": "resolved",
+        "AcknowledgementExpired": "resolved",
     }.get(causes[-1], "the story went on")
 
 

@@ -35,8 +35,8 @@ class Notice:
     responder: str
     """The role whose channels are used: the one that the tier names, or one that stands in for it."""
     cause: str
-    """Why they are told, in words out of TierEntered, DeputyPaged, ApprovalNeeded, Contained, NotContained, CannotTell,
-    Reverted, Missed, Recovered, Resolved; several are joined by a space."""
+    """Why they are told, in words out of TierEntered, DeputyPaged, AcknowledgementExpired, ApprovalNeeded, Contained,
+    NotContained, CannotTell, Reverted, Rehearsed, Missed, Recovered, Resolved; several are joined by a space."""
     subject: str
     text: str
     command: str

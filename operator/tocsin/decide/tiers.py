@@ -8,6 +8,7 @@ Nobody leaves.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -19,6 +20,8 @@ from tocsin.decide.roster import Duty, deputy, on_duty
 from tocsin.decide.situation import Situation
 from tocsin.decide.story import tell
 
+RENEWALS = 3
+"""So often a tier may let its acknowledgement expire; then the next one is entered."""
 Limit = Literal["Acknowledge", "Deputy", "Contain", "Decide"]
 WORDS: dict[Limit, str] = {
     "Acknowledge": "acknowledge",
@@ -84,6 +87,67 @@ def miss_deadlines(s: Situation, status: IncidentStatus) -> IncidentStatus:
     return tell(status.model_copy(update={"tiers": tuple(tiers)}), s.now, lines)
 
 
+def expire_acknowledgements(s: Situation, status: IncidentStatus) -> IncidentStatus:
+    """Page each tier again that has acknowledged and not gone on, while the harm goes on; its time begins anew."""
+    if _harmless(status):
+        return status
+    lines, tiers = [], []
+    for tier in status.tiers:
+        rule, until = tier_of(s.rules, tier.name), tier.acknowledgement_expire_time
+        if rule is None or until is None or tier.acknowledged_time is None or until > s.now:
+            tiers.append(tier)
+            continue
+        update = {
+            "acknowledged_by": None,
+            "acknowledged_time": None,
+            "acknowledgement_expire_time": None,
+            "acknowledge_deadline": _after(s.now, rule.acknowledge_within),
+            "deputy": None,
+            "deputy_deadline": None,
+            "missed": tuple(one for one in tier.missed if one not in ("Acknowledge", "Deputy")),
+            "renewals": tier.renewals + 1,
+        }
+        span = format_duration(rule.acknowledgement_expires)
+        words = f"the acknowledgement by {tier.acknowledged_by} expired after {span} without progress"
+        lines.append(f"tier {tier.name}: {words}")
+        tiers.append(tier.model_copy(update=update))
+    return tell(status.model_copy(update={"tiers": tuple(tiers)}), s.now, lines)
+
+
+def hold_acknowledgements(s: Situation, before: IncidentStatus, status: IncidentStatus) -> IncidentStatus:
+    """Have acknowledgements hold from now on: those that are new, and all when there was progress."""
+    known = {tier.name: tier.acknowledged_time for tier in before.tiers}
+    progress = _progress(before) != _progress(status)
+
+    def held(tier: TierStatus) -> TierStatus:
+        rule = tier_of(s.rules, tier.name)
+        fresh = progress or known.get(tier.name) != tier.acknowledged_time
+        if rule is None or tier.acknowledged_time is None or not fresh:
+            return tier
+        return tier.model_copy(update={"acknowledgement_expire_time": s.now + rule.acknowledgement_expires})
+
+    return status.model_copy(update={"tiers": tuple(held(tier) for tier in status.tiers)})
+
+
+def expiring(status: IncidentStatus) -> list[datetime]:
+    """When acknowledgements expire, while they can."""
+    times = [tier.acknowledgement_expire_time for tier in status.tiers if tier.acknowledged_time]
+    return [] if _harmless(status) else [time for time in times if time]
+
+
+def _harmless(status: IncidentStatus) -> bool:
+    """Whether the model does no harm at present, so that nobody needs to be woken for it."""
+    return is_contained(status) or status.recovered_time is not None or status.resolved_time is not None
+
+
+def _progress(status: IncidentStatus) -> Hashable:
+    """What changes when somebody or something goes on."""
+    heard = max((record.time for record in status.decisions if record.counted), default=None)
+    counted = sum(record.counted for record in status.decisions)
+    steps = tuple((one.name, one.state, one.attempt, one.settled_time) for one in status.containment)
+    return heard, counted, steps, status.recovered_time
+
+
 def _deputy(s: Situation, tier: Tier) -> Duty | None:
     """Who stands in for whoever is on duty for the accountable Responder of a tier."""
     duty = on_duty(s.roster, tier.accountable, s.now)
@@ -116,7 +180,7 @@ def is_contained(status: IncidentStatus) -> bool:
 
 
 def enter_tiers(s: Situation, status: IncidentStatus) -> IncidentStatus:
-    """Enter every tier that the severity asks for, and at most one more for missed deadlines."""
+    """Enter every tier that the severity asks for, and at most one more for what another has not done."""
     severity = status.severity
     for tier in s.rules.tiers:
         if severity and severity.at_least(tier.severity):
@@ -125,9 +189,14 @@ def enter_tiers(s: Situation, status: IncidentStatus) -> IncidentStatus:
     for place, name in enumerate(names[:-1]):
         missed = next((_final(tier) for tier in status.tiers if tier.name == name), ())
         follower = names[place + 1]
-        if missed and not any(tier.name == follower for tier in status.tiers):
+        idle = any(tier.name == name and tier.renewals >= RENEWALS for tier in status.tiers)
+        if any(tier.name == follower for tier in status.tiers):
+            continue
+        if missed:
             duties = ", ".join(WORDS[duty] for duty in missed)
             return enter(s, status, follower, f"tier {name} missed its deadline to {duties}")
+        if idle:
+            return enter(s, status, follower, f"tier {name} acknowledged {RENEWALS} times without progress")
     return status
 
 
