@@ -7,15 +7,14 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from kubernetes.aio.config import ConfigException, list_kube_config_contexts
-
 from tocsin.api.incident import Incident, OptionRecord, OptionState
 from tocsin.api.objects import API_VERSION
 from tocsin.api.policy import EscalationPolicy
 from tocsin.api.quantities import format_time, parse_duration
-from tocsin.apiserver import ApiError, ApiServer, NoAnswer, path
+from tocsin.apiserver import ApiError, ApiServer, path
 from tocsin.cli.acts import Act
 from tocsin.cli.files import Mistake
+from tocsin.cli.looking import connected, read
 from tocsin.clock import Clock, SystemClock
 
 PATIENCE = 5.0
@@ -27,32 +26,12 @@ REVIEWS = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 
 async def carry_out(arguments: argparse.Namespace) -> int:
     """Connect as the user, make the Decision, and say what became of it."""
-    try:
-        default = current_namespace()
-        api = await ApiServer.connect()
-    except (ConfigException, OSError) as bad:
-        raise Mistake(
-            f"no cluster to talk to: {bad}", "check KUBECONFIG, then: kubectl config current-context"
-        ) from bad
-    desk = Desk(api, arguments.namespace or default, SystemClock(), ask=_asked if sys.stdin.isatty() else None)
-    try:
+    async with connected() as (api, default):
+        desk = Desk(api, arguments.namespace or default, SystemClock(), ask=_asked if sys.stdin.isatty() else None)
         if arguments.act is None:
             return await desk.authorise(arguments.policy, arguments.option, arguments.span, arguments.reason)
         given = {name: getattr(arguments, name, None) for name in ("option", "tier", "severity", "reason")}
         return await desk.decide(arguments.act, arguments.incident, given, yes=getattr(arguments, "yes", False))
-    except NoAnswer as lost:
-        raise Mistake(
-            f"the API server did not answer: {lost}", "it may have been done: look before you try again"
-        ) from lost
-    finally:
-        await api.close()
-
-
-def current_namespace() -> str:
-    """The namespace of the kubeconfig's context."""
-    contexts: Any = list_kube_config_contexts
-    _, active = contexts()
-    return str(active["context"].get("namespace") or "default")
 
 
 def _asked(question: str) -> bool:
@@ -95,7 +74,9 @@ class Desk:
             until = self._clock.now() + parse_duration(span)
         except ValueError as bad:
             raise Mistake(f"--for: {bad}") from bad
-        found = EscalationPolicy.model_validate(await self._read("escalationpolicies", policy, "escpol"))
+        found = EscalationPolicy.model_validate(
+            await read(self._api, "escalationpolicies", self._namespace, policy, "escpol")
+        )
         if found.status.observed_generation != found.metadata.generation:
             raise Mistake("the operator has not looked at this version of the policy yet: try again in a moment")
         known = {one.name: one.digest for one in found.status.options}
@@ -114,18 +95,7 @@ class Desk:
         return 0
 
     async def _incident(self, name: str) -> Incident:
-        return Incident.model_validate(await self._read("incidents", name, "incidents"))
-
-    async def _read(self, plural: str, name: str, words: str) -> Any:
-        try:
-            return await self._api.get(path(API_VERSION, plural, self._namespace, name))
-        except ApiError as refused:
-            if refused.code == 404:
-                raise Mistake(
-                    f"there is no {plural}/{name} in namespace {self._namespace}",
-                    f"see: kubectl get {words} -n {self._namespace}",
-                ) from refused
-            raise Mistake(f"{plural}/{name}: {refused.message}") from refused
+        return Incident.model_validate(await read(self._api, "incidents", self._namespace, name, "incidents"))
 
     def _asking(self, incident: Incident, wanted: str | None) -> OptionRecord:
         asking = [one for one in incident.status.containment if one.state is OptionState.ASKING]

@@ -46,6 +46,28 @@ def load_policy(path: Path) -> tuple[EscalationPolicy, dict[str, Responder]]:
     return EscalationPolicy.model_validate(policies[0]), _responders(path, found)
 
 
+def load_all(path: Path) -> list[EscalationPolicy | Responder]:
+    """All policies and Responders of a file; a Mistake has a line for each problem of each."""
+    made: list[EscalationPolicy | Responder] = []
+    problems: list[str] = []
+    for raw in documents(path):
+        if _kind(raw) not in ("EscalationPolicy", "Responder"):
+            continue
+        model = EscalationPolicy if _kind(raw) == "EscalationPolicy" else Responder
+        wrong = check(raw, EscalationPolicySpec if model is EscalationPolicy else ResponderSpec)
+        problems += [f"{path}: {_name(raw)}: {one}" for one in wrong]
+        if not wrong:
+            made.append(model.model_validate(raw))
+    if problems:
+        raise Mistake(*problems)
+    return made
+
+
+def _name(raw: Any) -> str:
+    metadata = raw.get("metadata")
+    return f"{_kind(raw).lower()}/{metadata.get('name') if isinstance(metadata, dict) else ''}"
+
+
 def load_responders(paths: Iterable[Path]) -> dict[str, Responder]:
     """The Responders of some files, by name."""
     roster: dict[str, Responder] = {}

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from tocsin import __version__
-from tocsin.cli import acts, replay
+from tocsin.cli import acts, lint, replay, views
 from tocsin.cli.files import Mistake
 
 DESCRIPTION = """\
@@ -16,7 +16,12 @@ Turn a model's bad metrics into accountable action.
 
 Try a policy before you apply it:
   kubectl tocsin replay examples/fraud-latency.yaml --series examples/series/fraud-latency.yaml
-Decide on an incident (kubectl get incidents shows them):
+  kubectl tocsin lint policies/*.yaml
+See what is open, who is waited for, and who is on duty:
+  kubectl tocsin status
+  kubectl tocsin show fraud-7c9f2
+  kubectl tocsin oncall
+Decide on an incident:
   kubectl tocsin ack fraud-7c9f2
   kubectl tocsin approve fraud-7c9f2
   kubectl tocsin resolve fraud-7c9f2 --reason 'rolled back; the fix is on its way'
@@ -32,6 +37,8 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=__version__)
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
     replay.add(commands)
+    lint.add(commands)
+    views.add(commands)
     acts.add(commands)
     return top
 

@@ -37,6 +37,10 @@ class Duty:
         """Who it is, for people."""
         return f"{self.member.name} ({self.role})"
 
+    def words_in(self, role: str) -> str:
+        """Who it is for somebody who asked for that role: another one is named."""
+        return self.member.name if self.role == role else self.words
+
 
 def on_duty(roster: Roster, name: str, at: datetime) -> Duty | None:
     """Who is paged for a role; None when nobody of it is there, nor of those that stand in for it."""

@@ -18,7 +18,7 @@ def report_responder(responder: Responder, roster: Roster, now: datetime) -> Res
     findings = [_reachable(responder, roster), staffed([_hole(roster, name, now)])]
     return ResponderStatus(
         observed_generation=generation,
-        on_duty=None if duty is None else duty.member.name if duty.role == name else duty.words,
+        on_duty=duty.words_in(name) if duty else None,
         until=until(roster, name, now),
         conditions=stamp(findings, responder.status.conditions, now, generation),
     )

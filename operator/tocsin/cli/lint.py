@@ -1,0 +1,86 @@
+"""``kubectl tocsin lint FILE…``: everything that can be known to be wrong with policies and roles without a cluster."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from tocsin.api.policy import EscalationPolicy
+from tocsin.api.responder import Responder
+from tocsin.cli.files import Mistake, load_all
+from tocsin.clock import SystemClock
+from tocsin.decide.roster import cycle, faults, holes
+from tocsin.decide.staffing import untold
+from tocsin.decide.worst import unreachable_tiers
+
+HELP = "check policies and Responders in files, all together, without a cluster"
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "lint",
+        help=HELP,
+        description=f"{HELP[0].upper()}{HELP[1:]}: what the API server would refuse, tiers that nothing enters, roles "
+        "that are not there or cannot be told, rosters with circles and holes. Other kinds are passed over.",
+    )
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="YAML, with as many documents as you like")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print each problem on a line; 2 when there is one."""
+    policies: list[tuple[Path, EscalationPolicy]] = []
+    roles: dict[tuple[str, str], tuple[Path, Responder]] = {}
+    problems: list[str] = []
+    for path in arguments.files:
+        try:
+            found = load_all(path)
+        except Mistake as mistake:
+            problems += str(mistake).splitlines()
+            continue
+        for thing in found:
+            if isinstance(thing, EscalationPolicy):
+                policies.append((path, thing))
+            else:
+                roles[thing.metadata.namespace, thing.metadata.name] = path, thing
+    rosters: dict[str, dict[str, Responder]] = {}
+    for (namespace, name), (_, role) in roles.items():
+        rosters.setdefault(namespace, {})[name] = role
+    for path, policy in policies:
+        name, roster = policy.metadata.name, rosters.get(policy.metadata.namespace, {})
+        problems += [f"{path}: escalationpolicy/{name}: {problem}" for problem in _of_policy(policy, roster)]
+    for path, role in roles.values():
+        name, roster = role.metadata.name, rosters[role.metadata.namespace]
+        problems += [f"{path}: responder/{name}: {problem}" for problem in _of_role(role, roster)]
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    if problems:
+        return 2
+    print(f"{len(policies)} policies and {len(roles)} Responders: nothing is wrong with them")
+    return 0
+
+
+def _of_policy(policy: EscalationPolicy, roster: Mapping[str, Responder]) -> Iterator[str]:
+    for place, tier in enumerate(policy.spec.tiers):
+        for name in tier.roles:
+            if name not in roster:
+                yield f"spec.tiers[{place}]: Responder {name} stands in none of these files"
+    for name, why in unreachable_tiers(policy.spec):
+        yield f"spec.tiers: {name} is never entered by itself: {why}"
+
+
+def _of_role(role: Responder, roster: Mapping[str, Responder]) -> Iterator[str]:
+    name = role.metadata.name
+    yield from faults(role.spec)
+    if circle := cycle(roster, name):
+        yield f"spec: it stands in for itself at last: {' → '.join(circle)}"
+    for other in filter(None, (role.spec.escalate_to, role.spec.working_hours and role.spec.working_hours.otherwise)):
+        if other not in roster:
+            yield f"spec: Responder {other}, which stands in, stands in none of these files"
+    if silent := untold(role):
+        yield f"spec: {silent}"
+    for began, ended in holes(roster, name, SystemClock().now()):
+        yield f"spec: nobody is there from {began:%Y-%m-%d %H:%M}Z until {ended:%Y-%m-%d %H:%M}Z"

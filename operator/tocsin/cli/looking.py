@@ -1,0 +1,87 @@
+"""What the commands that look read from the cluster, with the user's own rights."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from kubernetes.aio.config import ConfigException, list_kube_config_contexts
+
+from tocsin.api.incident import Incident
+from tocsin.api.objects import API_VERSION
+from tocsin.api.responder import Responder
+from tocsin.apiserver import ApiError, ApiServer, NoAnswer, path
+from tocsin.cli.files import Mistake
+
+
+async def look(word: str, name: str | None, namespace: str | None) -> tuple[Any, dict[str, Responder]]:
+    """What a command is about, and the Responders beside it; the namespace is "" for all, None for the context's."""
+    async with connected() as (api, default):
+        where = default if namespace is None else namespace
+        if word == "status":
+            return [Incident.model_validate(one) for one in await listed(api, "incidents", where)], {}
+        responders = [Responder.model_validate(one) for one in await listed(api, "responders", where)]
+        roster = {one.metadata.name: one for one in responders}
+        if word != "oncall":
+            incident = await read(api, "incidents", where, (name or "").rpartition("/")[2], "incidents")
+            return Incident.model_validate(incident), roster
+        chosen = [one for one in responders if name in (None, one.metadata.name)]
+        if name and not chosen:
+            there = ", ".join(roster) or "none"
+            raise Mistake(f"there is no responder {name} in namespace {where}; there are: {there}")
+        return chosen, roster
+
+
+@asynccontextmanager
+async def connected() -> AsyncIterator[tuple[ApiServer, str]]:
+    """The API server as the user of the kubeconfig, and the namespace of its context; a Mistake says what is wrong."""
+    try:
+        default = current_namespace()
+        api = await ApiServer.connect()
+    except (ConfigException, OSError) as bad:
+        raise Mistake(
+            f"no cluster to talk to: {bad}", "check KUBECONFIG, then: kubectl config current-context"
+        ) from bad
+    try:
+        yield api, default
+    except NoAnswer as lost:
+        raise Mistake(
+            f"the API server did not answer: {lost}", "it may have been done: look before you try again"
+        ) from lost
+    finally:
+        await api.close()
+
+
+def current_namespace() -> str:
+    """The namespace of the kubeconfig's context."""
+    contexts: Any = list_kube_config_contexts
+    _, active = contexts()
+    return str(active["context"].get("namespace") or "default")
+
+
+async def read(api: ApiServer, plural: str, namespace: str, name: str, words: str) -> Any:
+    """One object; a Mistake names the command that shows which there are."""
+    try:
+        return await api.get(path(API_VERSION, plural, namespace, name))
+    except ApiError as refused:
+        if refused.code == 404:
+            raise Mistake(
+                f"there is no {plural}/{name} in namespace {namespace}", f"see: kubectl get {words} -n {namespace}"
+            ) from refused
+        raise Mistake(f"{plural}/{name}: {refused.message}") from refused
+
+
+async def listed(api: ApiServer, plural: str, namespace: str) -> list[Any]:
+    """All objects of a kind, in a namespace or, without one, in all, page by page."""
+    items: list[Any] = []
+    token: str | None = None
+    while token != "":
+        more: dict[str, str] = {"continue": token} if token else {}
+        try:
+            page = await api.get(path(API_VERSION, plural, namespace), limit="500", **more)
+        except ApiError as refused:
+            raise Mistake(f"{plural}: {refused.message}") from refused
+        items += page["items"]
+        token = page["metadata"].get("continue", "")
+    return items

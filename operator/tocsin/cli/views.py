@@ -1,0 +1,231 @@
+"""``kubectl tocsin status|show|timeline|explain|oncall``: what is there, for people; nothing is changed."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from tocsin.api.incident import Incident, TierStatus
+from tocsin.api.quantities import format_duration, format_time
+from tocsin.api.responder import Responder
+from tocsin.clock import SystemClock
+from tocsin.decide.roster import Roster, deputy, holes, on_duty, until
+from tocsin.decide.tiers import WORDS, open_deadlines
+
+LINES = 12
+"""So many of the last lines of the story does ``show`` print; ``timeline`` prints all."""
+
+View = Callable[[Console, Any, Roster, datetime], None]
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the commands that look."""
+    for word, help_, about in (
+        ("status", "what is open, and who is waited for", ""),
+        ("show", "one incident: what, since when, what was done, who must do what by when", "incident"),
+        ("timeline", "the whole story of an incident", "incident"),
+        ("explain", "why an incident has its severity, and why each tier was entered", "incident"),
+        ("oncall", "who is on duty, until when, and who stands in", "responder"),
+    ):
+        parser = commands.add_parser(word, help=help_, description=f"{help_[0].upper()}{help_[1:]}.")
+        if about == "incident":
+            parser.add_argument("name", metavar="incident", help="its name, with or without inc/ before it")
+        elif about:
+            parser.add_argument("name", metavar="responder", nargs="?", help="one role; by default all")
+        where = parser.add_mutually_exclusive_group()
+        where.add_argument("-n", "--namespace", help="default: the namespace of the kubeconfig's context")
+        if about != "incident":
+            where.add_argument("-A", "--all-namespaces", action="store_true", help="of all namespaces")
+        parser.add_argument("-o", "--output", choices=("table", "json", "yaml"), default="table", help="for programs")
+        parser.set_defaults(run=run, word=word)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Look at the cluster of the kubeconfig."""
+    from tocsin.cli.looking import look
+
+    namespace = "" if getattr(arguments, "all_namespaces", False) else arguments.namespace
+    found, roster = asyncio.run(look(arguments.word, getattr(arguments, "name", None), namespace))
+    show(arguments, found, roster, SystemClock().now())
+    return 0
+
+
+def show(arguments: argparse.Namespace, found: Any, roster: Roster, now: datetime) -> None:
+    """Print what was found, as a table or for programs; colours only on a terminal."""
+    match arguments.output:
+        case "json":
+            print(json.dumps(_plain(found), indent=2, ensure_ascii=False))
+        case "yaml":
+            print(yaml.safe_dump(_plain(found), sort_keys=False, allow_unicode=True), end="")
+        case _:
+            _VIEWS[arguments.word](Console(highlight=False, soft_wrap=False), found, roster, now)
+
+
+def _plain(found: Any) -> Any:
+    return [one.dump() for one in found] if isinstance(found, list) else found.dump()
+
+
+def _status(console: Console, incidents: Sequence[Incident], _: Roster, now: datetime) -> None:
+    unresolved = [one for one in incidents if not one.resolved]
+    if not unresolved:
+        console.print("nothing is open")
+        return
+    several = len({one.metadata.namespace for one in unresolved}) > 1
+    rows = [
+        (
+            *([one.metadata.namespace] if several else []),
+            one.metadata.name,
+            one.status.severity or "",
+            one.status.phase,
+            one.status.waiting_for or "",
+            _due(one.status.next_deadline_time, now),
+        )
+        for one in sorted(unresolved, key=_urgency)
+    ]
+    heads = [*(["NAMESPACE"] if several else []), "INCIDENT", "SEV", "PHASE", "WAITING FOR", "DUE"]
+    console.print(_table(heads, rows))
+
+
+def _urgency(incident: Incident) -> tuple[str, bool, str, str]:
+    """The worst first, then what is due first."""
+    due = incident.status.next_deadline_time
+    return incident.status.severity or "SEV9", due is None, format_time(due) if due else "", incident.metadata.name
+
+
+def _show(console: Console, incident: Incident, roster: Roster, now: datetime) -> None:
+    status, metadata = incident.status, incident.metadata
+    console.print(f"[bold]{metadata.name}[/]  {status.severity or ''} {status.phase}, model {incident.spec.model}")
+    if incident.spec.by:
+        console.print(f"  reported by {incident.spec.by}: {incident.spec.reason}")
+    if status.opened_time:
+        ago = format_duration(_whole(now - status.opened_time))
+        console.print(f"  open since {format_time(status.opened_time)} ({ago} ago), episode {status.episode}")
+    console.print(f"  waiting for {status.waiting_for or 'nobody'}{_dash(_due(status.next_deadline_time, now))}")
+    if status.held:
+        console.print(f"  [yellow]on hold by {status.held.by}: {status.held.reason}[/]")
+    _section(console, "signals", (f"{one.name}: {one.message}" for one in status.signals))
+    _section(
+        console,
+        "containment",
+        (f"{one.name}: {one.state}: {one.summary}{_dash(one.message)}" for one in status.containment),
+    )
+    _section(console, "tiers", (_tier(one, incident, roster, now) for one in status.tiers))
+    late = status.timeline[-LINES:]
+    _section(console, "lately", (f"{format_time(one.time)}  {one.what}" for one in late))
+    if len(status.timeline) > LINES:
+        console.print(f"\nall of it: kubectl tocsin timeline {metadata.name} -n {metadata.namespace}")
+
+
+def _tier(tier: TierStatus, incident: Incident, roster: Roster, now: datetime) -> str:
+    words = [tier.name]
+    if tier.acknowledged_time:
+        words.append(f"acknowledged by {tier.acknowledged_by}")
+    words += [f"{WORDS[limit]} {_due(due, now)}" for limit, due in open_deadlines(tier, incident.status)]
+    rules = incident.rules
+    role = next((one.accountable for one in rules.tiers if one.name == tier.name), "") if rules else ""
+    duty = on_duty(roster, role, now)
+    return ", ".join([*words, f"on duty: {duty.words if duty else f'nobody ({role})'}"])
+
+
+def _timeline(console: Console, incident: Incident, _: Roster, now: datetime) -> None:
+    if incident.status.timeline_dropped:
+        console.print(f"({incident.status.timeline_dropped} older lines were dropped)")
+    for one in incident.status.timeline:
+        console.print(f"{format_time(one.time)}  {one.what}", soft_wrap=True, markup=False)
+
+
+def _explain(console: Console, incident: Incident, _: Roster, now: datetime) -> None:
+    status, score = incident.status, incident.status.score
+    if score is None:
+        console.print("no risk was computed yet")
+        return
+    console.print(f"{status.severity}: risk {score.risk} of 100, the worst of episode {status.episode}")
+    rows = [(term.name, str(term.value), term.because) for term in score.terms]
+    console.print(_table(["TERM", "ADDS", "BECAUSE"], rows))
+    console.print(f"The sum alone gives {score.band}.", markup=False)
+    for floor in score.floors:
+        console.print(f"Besides: {floor}.", markup=False)
+    if lowered := status.lowered:
+        console.print(f"{lowered.by} lowered it to {lowered.to} at {format_time(lowered.time)}.", markup=False)
+    _section(console, "tiers", (f"{tier.name}: {tier.reason}" for tier in status.tiers))
+
+
+def _oncall(console: Console, responders: Sequence[Responder], roster: Roster, now: datetime) -> None:
+    if not responders:
+        console.print("there is no Responder")
+        return
+    several = len({one.metadata.namespace for one in responders}) > 1
+    rows = []
+    for one in responders:
+        beside = {two.metadata.name: two for two in responders if two.metadata.namespace == one.metadata.namespace}
+        known = beside if several else roster
+        name = one.metadata.name
+        duty, change = on_duty(known, name, now), until(known, name, now)
+        second = deputy(known, duty, now) if duty else None
+        hole = next(holes(known, name, now), None)
+        rows.append(
+            (
+                f"{one.metadata.namespace}/{name}" if several else name,
+                duty.words_in(name) if duty else "nobody",
+                _minute(change) if change else "",
+                second.member.name if second else "",
+                f"nobody from {_minute(hole[0])}" if hole else "",
+            )
+        )
+    console.print(_table(["ROLE", "ON DUTY", "UNTIL", "DEPUTY", "THIS WEEK"], rows))
+
+
+_VIEWS: Mapping[str, View] = {
+    "status": _status,
+    "show": _show,
+    "timeline": _timeline,
+    "explain": _explain,
+    "oncall": _oncall,
+}
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for head in heads:
+        table.add_column(head, overflow="fold")
+    for row in rows:
+        table.add_row(*map(str, row))
+    return table
+
+
+def _section(console: Console, title: str, lines: Iterator[str]) -> None:
+    found = list(lines)
+    if found:
+        console.print(f"\n[bold]{title}[/]")
+    for line in found:
+        console.print(f"  {line}", markup=False, soft_wrap=True)
+
+
+def _due(at: datetime | None, now: datetime) -> str:
+    """How far away an instant is."""
+    if at is None:
+        return ""
+    span = format_duration(_whole(abs(at - now)))
+    return f"in {span}" if at > now else f"{span} late"
+
+
+def _minute(at: datetime) -> str:
+    return at.strftime("%a %m-%d %H:%MZ")
+
+
+def _whole(span: Any) -> Any:
+    """Without milliseconds, and without seconds past an hour."""
+    seconds = int(span.total_seconds())
+    return type(span)(seconds=seconds if seconds < 3600 else seconds // 60 * 60)
+
+
+def _dash(text: str) -> str:
+    return f" — {text}" if text else ""

@@ -1,0 +1,97 @@
+"""Is everything found that can be wrong with policies and roles, without a cluster?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tocsin.cli.main import main
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+POLICY = """
+apiVersion: tocsin.dev/v1alpha1
+kind: EscalationPolicy
+metadata: {name: fraud, namespace: models}
+spec:
+  models: [{name: fraud}]
+  risk: {regulatory: 2, reputation: 2}
+  signals: [{name: latency, kind: Latency, query: p99, warn: "> 0.3", critical: "> 0.6"}]
+  tiers:
+  - {name: owners, severity: SEV3, accountable: owners}
+"""
+ROLE = """
+---
+apiVersion: tocsin.dev/v1alpha1
+kind: Responder
+metadata: {name: owners, namespace: models}
+spec:
+  members: [{name: Ada, user: ada}]
+  channels: [{name: hook, secretRef: {name: hook}}]
+"""
+LATER = "  - {name: board, severity: SEV1, accountable: owners}\n"
+
+
+def lint(folder: Path, text: str) -> int:
+    file = folder / "all.yaml"
+    file.write_text(text)
+    return main(["lint", str(file)])
+
+
+def test_the_examples_are_good(capsys: pytest.CaptureFixture[str]) -> None:
+    files = sorted(str(one) for one in EXAMPLES.glob("*.yaml"))
+    assert main(["lint", *files]) == 0
+    assert capsys.readouterr().out == "3 policies and 6 Responders: nothing is wrong with them\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        pytest.param(POLICY, "spec.tiers[0]: Responder owners stands in none of these files", id="no such role"),
+        pytest.param(POLICY.replace("> 0.6", "> 0.2") + ROLE, "critical must lie beyond warn", id="what CEL refuses"),
+        pytest.param(
+            POLICY.replace("warn:", "warm:") + ROLE, "unknown field, did you mean warn?", id="a misspelt field"
+        ),
+        pytest.param(
+            POLICY.replace("regulatory: 2, reputation: 2", "regulatory: 0, reputation: 0") + LATER + ROLE,
+            "board is never entered by itself: no incident is worse than SEV2, and it is for SEV1;"
+            " tier owners has no deadline to miss",
+            id="a tier that nothing enters",
+        ),
+        pytest.param(
+            POLICY + ROLE.replace("  channels: [{name: hook, secretRef: {name: hook}}]\n", ""),
+            "responder/owners: spec: no channels, so nobody would be told: Ada",
+            id="nobody would be told",
+        ),
+        pytest.param(POLICY + ROLE + "  escalateTo: night\n", "Responder night, which stands in", id="who stands in"),
+        pytest.param(
+            POLICY + ROLE + "  escalateTo: owners\n", "stands in for itself at last: owners → owners", id="a circle"
+        ),
+        pytest.param(POLICY + ROLE + "  timeZone: Mars/Olympus\n", "Mars/Olympus is no time zone", id="a time zone"),
+        pytest.param(
+            POLICY
+            + ROLE.replace(
+                "user: ada}", 'user: ada, absences: [{from: "2020-01-01T00:00:00Z", until: "2099-01-01T00:00:00Z"}]}'
+            ),
+            "nobody is there from",
+            id="a hole",
+        ),
+        pytest.param("a: [", "is not YAML", id="no YAML"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, words: str) -> None:
+    assert lint(tmp_path, text) == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.startswith(f"{tmp_path / 'all.yaml'}: ")
+
+
+@pytest.mark.parametrize("deadline", ["acknowledgeWithin", "containWithin", "decideWithin"])
+def test_a_tier_is_entered_when_the_one_before_has_a_deadline_to_miss(tmp_path: Path, deadline: str) -> None:
+    mild = POLICY.replace("regulatory: 2, reputation: 2", "regulatory: 0, reputation: 0")
+    first = mild.replace("accountable: owners}", f"accountable: owners, {deadline}: 15m}}", 1)
+    assert lint(tmp_path, first + LATER + ROLE) == 0
+
+
+def test_what_is_of_another_kind_is_passed_over(tmp_path: Path) -> None:
+    assert lint(tmp_path, POLICY + ROLE + "---\nkind: ConfigMap\n---\njust words\n") == 0

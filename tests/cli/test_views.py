@@ -1,0 +1,160 @@
+"""Do the commands that look say what a person needs, in eighty columns, and give programs the objects?"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.builders import HOUR, MIN, ROSTER, T0, an_incident
+from tests.cli.test_desk import use
+from tests.cluster.access import Access
+from tests.decide.test_containment import a_record
+from tests.decide.test_roster import ROTATION, a_role, a_roster
+from tests.decide.test_tiers import an_entered
+from tocsin.api.incident import Incident, IncidentStatus, OptionState
+from tocsin.cli.main import main, parser
+from tocsin.cli.views import show
+
+STATUS: dict[str, Any] = {
+    "severity": "SEV2",
+    "opened_time": T0 - 22 * MIN,
+    "phase": "Contained",
+    "risk": 61,
+    "waiting_for": "compliance: decide",
+    "next_deadline_time": T0 + 12 * MIN,
+    "signals": ({"name": "latency", "state": "Firing", "sustained": True, "message": "0.9 breaches warn > 0.3"},),
+    "containment": (a_record(OptionState.ASKING, message="0 of 1 approvals"),),
+    "tiers": (
+        an_entered("owners", acknowledged_by="alice", acknowledged_time=T0, contain_deadline=None),
+        an_entered("compliance", at=T0 - HOUR),
+    ),
+    "score": {
+        "risk": "61.6",
+        "band": "SEV2",
+        "severity": "SEV2",
+        "terms": [{"name": "signals", "value": "26.1", "because": "35 × 0.747: psi 0.747"}],
+        "floors": ["signals at warn level only"],
+    },
+    "timeline": tuple({"time": T0 + number * MIN, "what": f"line {number} [of the story]"} for number in range(15)),
+}
+
+
+def an_open(**changes: Any) -> Incident:
+    return an_incident().model_copy(update={"status": IncidentStatus.model_validate(STATUS | changes)})
+
+
+def printed(
+    capsys: pytest.CaptureFixture[str], found: Any, *words: str, roster: dict[str, Any] = ROSTER
+) -> Sequence[str]:
+    arguments: argparse.Namespace = parser().parse_args(words)
+    show(arguments, found, roster, T0)
+    lines = capsys.readouterr().out.splitlines()
+    assert "\x1b" not in "".join(lines)
+    return lines
+
+
+def test_status_shows_what_is_open_the_worst_first(capsys: pytest.CaptureFixture[str]) -> None:
+    resolved = an_open(resolved_time=T0)
+    mild = an_open(severity="SEV4", next_deadline_time=None)
+    worst = an_open(severity="SEV1", next_deadline_time=T0 - 3 * MIN)
+    head, *lines = printed(capsys, [mild, an_open(), resolved, worst], "status")
+    assert head.split() == ["INCIDENT", "SEV", "PHASE", "WAITING", "FOR", "DUE"]
+    assert [line.split()[1] for line in lines] == ["SEV1", "SEV2", "SEV4"]
+    assert [line.rstrip().rpartition("decide")[2].strip() for line in lines] == ["3m late", "in 12m", ""]
+    assert all(len(line) <= 80 for line in lines)
+    assert printed(capsys, [resolved], "status") == ["nothing is open"]
+
+
+def test_status_of_several_namespaces_names_them(capsys: pytest.CaptureFixture[str]) -> None:
+    other = an_open()
+    other = other.model_copy(update={"metadata": other.metadata.model_copy(update={"namespace": "loans"})})
+    head, *lines = printed(capsys, [an_open(), other], "status", "-A")
+    assert head.split()[0] == "NAMESPACE"
+    assert sorted(line.split()[0] for line in lines) == ["loans", "models"]
+
+
+def test_show_says_what_was_done_and_who_must_do_what(capsys: pytest.CaptureFixture[str]) -> None:
+    text = "\n".join(printed(capsys, an_open(), "show", "fraud-1"))
+    for words in (
+        "fraud-1  SEV2 Contained, model fraud",
+        "waiting for compliance: decide — in 12m",
+        "latency: 0.9 breaches warn > 0.3",
+        "last-healthy: Asking: ",
+        "owners, acknowledged by alice, on duty: Alice (owners)",
+        "compliance, acknowledge 45m late, decide in 3h, on duty: Carol (compliance)",
+        "line 14 [of the story]",
+        "all of it: kubectl tocsin timeline fraud-1 -n models",
+    ):
+        assert words in text
+    assert "line 2 [of the story]" not in text
+
+
+def test_the_timeline_is_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = printed(capsys, an_open(timeline_dropped=3), "timeline", "fraud-1")
+    assert lines[0] == "(3 older lines were dropped)"
+    assert [line.split("  ", 1)[1] for line in lines[1:]] == [f"line {number} [of the story]" for number in range(15)]
+
+
+def test_explain_shows_the_sum(capsys: pytest.CaptureFixture[str]) -> None:
+    text = "\n".join(printed(capsys, an_open(), "explain", "fraud-1"))
+    assert "SEV2: risk 61.6 of 100" in text
+    assert "35 × 0.747: psi 0.747" in text
+    assert "Besides: signals at warn level only." in text
+    assert "owners: because" in text
+    assert printed(capsys, an_open(score=None), "explain", "fraud-1") == ["no risk was computed yet"]
+
+
+def test_oncall_shows_who_until_when_who_stands_in_and_the_holes(capsys: pytest.CaptureFixture[str]) -> None:
+    away = {"nora": (T0 + HOUR, T0 + 2 * HOUR)}
+    roles = [a_role("owners", "ada", "ben", rotation=ROTATION, deputies=["ben"]), a_role("night", "nora", away=away)]
+    head, first, second = printed(capsys, roles, "oncall", roster=a_roster(*roles))
+    assert head.split() == ["ROLE", "ON", "DUTY", "UNTIL", "DEPUTY", "THIS", "WEEK"]
+    assert first.split() == ["owners", "Ada", "Mon", "11-30", "09:00Z", "Ben"]
+    assert second.split() == ["night", "Nora", *(when := ["Mon", "11-23", "10:00Z"]), "nobody", "from", *when]
+    assert all(len(line) <= 80 for line in (head, first, second))
+    assert printed(capsys, [], "oncall", roster={}) == ["there is no Responder"]
+
+
+@pytest.mark.parametrize(("output", "read"), [("json", json.loads), ("yaml", yaml.safe_load)])
+def test_programs_get_the_objects(capsys: pytest.CaptureFixture[str], output: str, read: Any) -> None:
+    one = read("\n".join(printed(capsys, an_open(), "show", "fraud-1", "-o", output)))
+    several = read("\n".join(printed(capsys, [an_open()], "status", "-o", output)))
+    assert one == several[0] == an_open().dump()
+
+
+def test_the_cluster_is_looked_at_with_the_users_own_rights(
+    served: Access, namespace: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(monkeypatch, served.kubeconfig_for("alice", ("system:masters",)))
+    url = f"/apis/tocsin.dev/v1alpha1/namespaces/{namespace}"
+    for name in ("owners", "night"):
+        role = a_role(name, "ada").dump()
+        body = {key: role[key] for key in ("apiVersion", "kind", "spec")} | {"metadata": {"name": name}}
+        served.api("POST", f"{url}/responders", body)
+    spec = {"origin": "Person", "policyRef": {"name": "fraud"}, "model": "fraud", "by": "bob", "reason": "slow"}
+    body = {"apiVersion": "tocsin.dev/v1alpha1", "kind": "Incident", "metadata": {"name": "fraud-1"}, "spec": spec}
+    served.api("POST", f"{url}/incidents", body)
+
+    def said(*words: str) -> tuple[int, str]:
+        code = main([*words, "-n", namespace])
+        captured = capsys.readouterr()
+        return code, captured.out + captured.err
+
+    assert "fraud-1" in said("status")[1]
+    assert "reported by bob: slow" in said("show", "inc/fraud-1")[1]
+    assert said("oncall", "owners")[1].split()[-2:] == ["owners", "Ada"]
+    assert "night" not in said("oncall", "owners")[1]
+    assert said("oncall", "none") == (
+        2,
+        f"there is no responder none in namespace {namespace}; there are: night, owners\n",
+    )
+    code, words = said("show", "none")
+    assert (code, f"see: kubectl get incidents -n {namespace}" in words) == (2, True)
+    use(monkeypatch, served.kubeconfig_for("mallory"))
+    code, words = said("status")
+    assert (code, "mallory" in words and "cannot list" in words) == (2, True)
