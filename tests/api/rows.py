@@ -349,7 +349,7 @@ REFUSED = (
         "Decision",
         "escalated without a reason",
         "type: Escalate",
-        "spec: Invalid value: reason is required to reject, escalate, lower, hold and authorise",
+        "spec: Invalid value: reason is required to reject, escalate, lower, hold, note and authorise",
     ),
     # --- Responder
     Refused("Responder", "a role without people", "members: []", "spec.members in body should have at least 1 items"),

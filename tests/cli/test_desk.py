@@ -133,6 +133,7 @@ def office(served: Access, namespace: str, monkeypatch: pytest.MonkeyPatch) -> O
         ("escalate", {"reason": "the press calls", "tier": "board"}, {"tier": "board"}),
         ("lower", {"reason": "a test account", "severity": "SEV3"}, {"severity": "SEV3"}),
         ("hold", {"reason": "we fix it by hand"}, {}),
+        ("note", {"reason": "the vendor is called"}, {}),
         ("resume", {}, {}),
         ("resolve", {"reason": "rolled back"}, {}),
     ],
@@ -249,7 +250,7 @@ def test_an_incident_that_is_not_there_shows_the_next_command(office: Office) ->
 
 
 def test_what_the_schema_refuses_is_said_in_its_words(office: Office) -> None:
-    with pytest.raises(Mistake, match="reason is required to reject, escalate, lower, hold and authorise"):
+    with pytest.raises(Mistake, match="reason is required to reject, escalate, lower, hold, note and authorise"):
         office.decide("hold", reason="x")
 
 

@@ -12,6 +12,7 @@ from tocsin.cli.files import load_policy
 from tocsin.cli.main import main
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+COMMANDS = (Path(__file__).parents[2] / "docs" / "reference" / "command-line.md").read_text()
 FRAUD, SERIES = EXAMPLES / "fraud-latency.yaml", EXAMPLES / "series" / "fraud-latency.yaml"
 
 
@@ -252,11 +253,16 @@ def test_a_policy_without_a_namespace_cannot_be_confined(tmp_path: Path, capsys:
 
 
 @pytest.mark.parametrize(
-    "word", ["replay", "ack", "approve", "reject", "escalate", "lower", "hold", "resume", "resolve", "authorise"]
+    "word",
+    [
+        *("replay", "lint", "status", "show", "timeline", "explain", "oncall"),
+        *("ack", "approve", "reject", "escalate", "lower", "hold", "resume", "note", "resolve", "authorise"),
+    ],
 )
 def test_every_command_has_help(capsys: pytest.CaptureFixture[str], word: str) -> None:
     with pytest.raises(SystemExit) as left:
         main([word, "--help"])
 
     assert left.value.code == 0
+    assert f"`{word} " in COMMANDS or f"`{word}`" in COMMANDS or f"`{word} [" in COMMANDS
     assert f"usage: kubectl tocsin {word}" in capsys.readouterr().out

@@ -45,6 +45,14 @@ def an_acknowledgement_counts_once_for_the_tier_of_its_author(scene: Scene) -> N
 
 
 @row
+def a_note_is_written_into_the_story_and_decides_nothing(scene: Scene) -> None:
+    breach(scene)
+    assert scene.told("ada", "Note", reason="the vendor is called") == (True, "noted")
+    assert "ada: Note: noted — the vendor is called" in [one["what"] for one in scene.status()["timeline"]]
+    assert "decidedTime" not in scene.status()["tiers"][0]
+
+
+@row
 def a_decision_is_told_in_the_timeline_and_as_an_event(scene: Scene) -> None:
     breach(scene)
     assert scene.told("ada", "Acknowledge")[0]
@@ -167,6 +175,7 @@ def each_kind_of_decision_is_a_right_of_its_own(scene: Scene) -> None:
         "Escalate": {"reason": "because"},
         "Lower": {"severity": "SEV4", "reason": "because"},
         "Hold": {"reason": "because"},
+        "Note": {"reason": "because"},
         "Resume": {},
         "Resolve": {"reason": "because"},
         "Authorise": answer | {"policyRef": reference, "expireTime": "2099-01-01T00:00:00Z", "reason": "because"},

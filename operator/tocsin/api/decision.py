@@ -34,6 +34,7 @@ class DecisionType(StrEnum):
     HOLD = "Hold"
     RESUME = "Resume"
     RESOLVE = "Resolve"
+    NOTE = "Note"
     AUTHORISE = "Authorise"
 
     @property
@@ -96,9 +97,9 @@ class DecisionSpec(ApiModel):
                     "tier goes with Escalate only: an acknowledgement counts for every tier of its author",
                 ),
                 rule(
-                    "!(self.type in ['Reject', 'Escalate', 'Lower', 'Hold', 'Authorise'])"
+                    "!(self.type in ['Reject', 'Escalate', 'Lower', 'Hold', 'Note', 'Authorise'])"
                     " || (has(self.reason) && self.reason.size() >= 3)",
-                    "reason is required to reject, escalate, lower, hold and authorise",
+                    "reason is required to reject, escalate, lower, hold, note and authorise",
                 ),
             ]
         }

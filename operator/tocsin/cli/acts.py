@@ -35,6 +35,7 @@ ACTS = (
     Act("lower", DecisionType.LOWER, "lower the severity", reasoned=True, field="severity"),
     Act("hold", DecisionType.HOLD, "stop automation for this incident; people and deadlines go on", reasoned=True),
     Act("resume", DecisionType.RESUME, "let automation go on"),
+    Act("note", DecisionType.NOTE, "write into the story what you did or saw; it counts as progress", reasoned=True),
     Act("resolve", DecisionType.RESOLVE, "close the incident; with a reason also while a signal still breaches"),
 )
 _FIELD_HELP = {

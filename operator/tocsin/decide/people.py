@@ -119,6 +119,8 @@ def _judge(s: Situation, status: IncidentStatus, decision: Decision) -> Verdict:
             return _escalate(s, status, decision)
         case DecisionType.LOWER:
             return _lower(s, status, decision)
+        case DecisionType.NOTE:
+            return Verdict(status, counted=True, message="noted")
         case DecisionType.HOLD:
             held = Held(by=decision.spec.by, time=s.now, reason=decision.spec.reason or "")
             return Verdict(status.model_copy(update={"held": held}), counted=True, message="automation is on hold")
