@@ -273,6 +273,14 @@ REFUSED = (
         "origin: Signal",
         "spec: Invalid value: rules are frozen by the operator: leave them out with origin Person",
     ),
+    Refused(
+        "Incident",
+        "the operator brings a complaint along",
+        "{origin: Signal, source: Media, rules: {mode: Enforce, prometheus: default, model: {name: credit}, risk: {},"
+        " reopenWindow: 1h}}",
+        "spec: Invalid value: source and harm go with origin Person only",
+    ),
+    Refused("Incident", "a rumour", "source: Rumour", 'spec.source: Unsupported value: "Rumour"'),
     Refused("Incident", "a model is no DNS label", "model: a_b", f"spec.model in body {_LABEL}"),
     Refused("Incident", "a policy's name is none", "policyRef: {name: A}", f"spec.policyRef.name in body {_NAME}"),
     Refused("Incident", "an unknown origin", "origin: Rumour", 'spec.origin: Unsupported value: "Rumour"'),

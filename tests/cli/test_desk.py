@@ -116,6 +116,31 @@ class Office:
 
         return asyncio.run(decide())
 
+    def report(self, happens: Callable[[], None] = lambda: None, *, policy: str | None = None, **given: str) -> int:
+        async def report() -> int:
+            api = await ApiServer.connect()
+            try:
+                desk = Desk(api, self.namespace, Meanwhile(happens), ask=None)
+                return await desk.report(
+                    given.get("model", "fraud"), "two complaints", given.get("source"), given.get("harm"), policy
+                )
+            finally:
+                await api.close()
+
+        return asyncio.run(report())
+
+    def reports(self) -> list[Any]:
+        items: list[Any] = self.cluster.api("GET", f"{self.url}/incidents")["items"]
+        return [one for one in items if one["metadata"]["name"] != "fraud-1"]
+
+    def guard(self, *names: str) -> None:
+        tier = {"name": "owners", "severity": "SEV3", "accountable": "owners"}
+        signal = {"name": "latency", "kind": "Latency", "query": "p99", "warn": "> 0.3"}
+        spec = {"models": [{"name": "fraud"}], "signals": [signal], "tiers": [tier]}
+        for name in names:
+            body = {"apiVersion": "tocsin.dev/v1alpha1", "kind": "EscalationPolicy", "metadata": {"name": name}}
+            self.cluster.api("POST", f"{self.url}/escalationpolicies", body | {"spec": spec})
+
 
 def an_act(word: str) -> Act:
     return next(act for act in ACTS if act.word == word)
@@ -247,6 +272,67 @@ def test_an_incident_that_is_not_there_shows_the_next_command(office: Office) ->
         f"there is no incidents/credit-9 in namespace {office.namespace}",
         f"see: kubectl get incidents -n {office.namespace}",
     ]
+
+
+def test_a_report_opens_an_incident_and_says_what_became_of_it(
+    office: Office, capsys: pytest.CaptureFixture[str]
+) -> None:
+    office.guard("fraud")
+
+    def looked_at() -> None:
+        (made,) = office.reports()
+        firing = {"type": "Firing", "status": "False", "reason": "Reported", "lastTransitionTime": T0}
+        status = IncidentStatus.model_validate({"severity": "SEV1", "waiting_for": "resolve", "conditions": [firing]})
+        where = f"{office.url}/incidents/{made['metadata']['name']}/status"
+        office.cluster.api("PATCH", where, {"status": status.dump()})
+
+    assert office.report(looked_at, source="complaint", harm="a loan was refused") == 0
+    (made,) = office.reports()
+    assert made["metadata"]["name"].startswith("fraud-report-")
+    assert made["spec"] == {
+        "origin": "Person",
+        "policyRef": {"name": "fraud"},
+        "model": "fraud",
+        "by": "alice",
+        "reason": "two complaints",
+        "source": "Complaint",
+        "harm": "a loan was refused",
+    }
+    assert capsys.readouterr().out == f"opened incident/{made['metadata']['name']}: SEV1; waiting for resolve\n"
+
+
+def test_a_report_that_joined_names_the_incident_that_goes_on(
+    office: Office, capsys: pytest.CaptureFixture[str]
+) -> None:
+    office.guard("fraud")
+
+    def joined() -> None:
+        (made,) = office.reports()
+        resolved = {"type": "Resolved", "status": "True", "reason": "Joined", "lastTransitionTime": T0}
+        status = IncidentStatus.model_validate({"joined": "fraud-1", "conditions": [resolved]})
+        where = f"{office.url}/incidents/{made['metadata']['name']}/status"
+        office.cluster.api("PATCH", where, {"status": status.dump()})
+
+    assert office.report(joined) == 0
+    assert capsys.readouterr().out.endswith("joined incident/fraud-1, which is open: kubectl tocsin show fraud-1\n")
+
+
+def test_a_report_without_an_operator_is_recorded_all_the_same(
+    office: Office, capsys: pytest.CaptureFixture[str]
+) -> None:
+    office.guard("fraud")
+    assert office.report() == 0
+    assert "the operator has not looked at it within 5 s" in capsys.readouterr().out
+    assert len(office.reports()) == 1
+
+
+def test_a_report_on_a_model_that_no_policy_names_or_several_do_says_so(office: Office) -> None:
+    with pytest.raises(Mistake, match="names the model fraud; there are: none"):
+        office.report()
+    office.guard("fraud", "heir")
+    with pytest.raises(Mistake, match="--policy: choose one of fraud, heir"):
+        office.report()
+    assert office.report(policy="heir") == 0
 
 
 def test_what_the_schema_refuses_is_said_in_its_words(office: Office) -> None:

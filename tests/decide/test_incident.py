@@ -211,6 +211,7 @@ def test_a_sev4_incident_that_somebody_was_called_to_waits_for_a_person() -> Non
 
 def test_an_incident_that_joins_another_is_closed_and_tells_nobody() -> None:
     found = plan(a_situation(joined="fraud-0"))
+    assert found.status.joined == "fraud-0"
 
     resolved = condition(found.status.conditions, "Resolved")
     assert resolved is not None
@@ -388,3 +389,10 @@ def test_the_timeline_drops_the_oldest_but_keeps_how_it_began() -> None:
     assert status.timeline_dropped > 0
     assert status.timeline[0].what == "line 0"
     assert status.timeline[-1].what.startswith(("tier ", "containment "))
+
+
+def test_harm_to_people_makes_it_the_worst_whatever_the_sum_says() -> None:
+    status = plan(a_situation(signals=latency(0.2, 0.2), harm_told_by=("alice",))).status
+    assert status.severity is Severity.SEV1
+    assert status.score is not None
+    assert status.score.floors == ("harm reported by alice: at least SEV1",)

@@ -168,6 +168,23 @@ def who_is_only_informed_or_consulted_is_told_and_does_not_decide(scene: Scene) 
     assert scene.told("ada", "Acknowledge") == (True, "acknowledged tier owners")
 
 
+@row
+def harm_that_a_person_reports_makes_an_open_incident_the_worst(scene: Scene) -> None:
+    watch(scene)
+    open_ = scene.wait(lambda: scene.status().get("severity") and scene.incident(), "the incident")
+    assert open_["status"]["severity"] == "SEV2"
+    scene.report("ada", source="Complaint", harm="a loan was refused to somebody who could pay")
+
+    def first() -> Any:
+        return scene.fetch("incidents", open_["metadata"]["name"])["status"]
+
+    scene.wait(lambda: first()["severity"] == "SEV1", "the worst severity")
+    assert "harm reported by ada: at least SEV1" in first()["score"]["floors"]
+    scene.wait(lambda: scene.pages("board"), "the page of the last tier")
+    (report,) = [one for one in scene.incidents() if one["spec"]["origin"] == "Person"]
+    assert report["status"]["joined"] == open_["metadata"]["name"]
+
+
 @pytest.mark.parametrize("name", row.names)
 def test_people(name: str, outcomes: dict[str, Future[None]]) -> None:
     outcomes[name].result()

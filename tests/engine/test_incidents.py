@@ -25,7 +25,7 @@ from tocsin.engine.telemetry import Telemetry
 from tocsin.observe.cluster import Pair, Store
 
 HEIR = Pair("models", "heir", "fraud")
-JOINED = {"timeline": ({"time": T0, "what": "joined incident fraud-1, which is open for the same target"},)}
+JOINED = {"joined": "fraud-1"}
 
 
 def keep(store: Store, kind: str, thing: Any) -> None:
@@ -113,6 +113,40 @@ def test_what_counts_as_a_recurrence(before: dict[str, Any], recurs: bool) -> No
     work = some(under("heir", "heir-1", **before), now)
 
     assert work._recurs(HEIR, now) is recurs
+
+
+def reported(name: str, by: str, harm: str | None = "refused", **status: Any) -> Incident:
+    made = under("heir", name, **status)
+    return made.model_copy(update={"spec": made.spec.model_copy(update={"by": by, "harm": harm})})
+
+
+@pytest.mark.parametrize(
+    ("incident", "others", "tellers"),
+    [
+        pytest.param(reported("heir-1", "alice"), [], ("alice",), id="its own"),
+        pytest.param(reported("heir-1", "alice", episode=2), [], (), id="its own, an episode ago"),
+        pytest.param(
+            under("heir", "heir-1"), [reported("heir-2", "bob", joined="heir-1")], ("bob",), id="one that joined"
+        ),
+        pytest.param(
+            under("heir", "heir-1"), [reported("heir-2", "bob", None, joined="heir-1")], (), id="one without harm"
+        ),
+        pytest.param(under("heir", "heir-1"), [reported("heir-2", "bob")], (), id="one that did not join"),
+        pytest.param(
+            under("heir", "heir-1", opened_time=T0),
+            [reported("heir-2", "bob", joined="heir-1", resolved_time=T0 - 3 * MIN)],
+            (),
+            id="one that joined before this episode",
+        ),
+        pytest.param(
+            reported("heir-1", "alice"), [reported("heir-2", "alice", joined="heir-1")], ("alice",), id="the same twice"
+        ),
+    ],
+)
+def test_who_has_reported_harm_in_this_episode(
+    incident: Incident, others: list[Incident], tellers: tuple[str, ...]
+) -> None:
+    assert some(incident, *others)._harm_told_by(HEIR, incident) == tellers
 
 
 def test_a_notice_of_an_incident_that_is_gone_is_withdrawn() -> None:

@@ -32,6 +32,15 @@ class Origin(StrEnum):
     PERSON = "Person"
 
 
+class Source(StrEnum):
+    """From whom a person heard of it."""
+
+    COMPLAINT = "Complaint"
+    MEDIA = "Media"
+    REGULATOR = "Regulator"
+    STAFF = "Staff"
+
+
 class Phase(StrEnum):
     """One word for printing; the conditions are the interface."""
 
@@ -78,6 +87,10 @@ class IncidentSpec(ApiModel):
                     "self.origin == 'Signal' || (has(self.reason) && self.reason.size() >= 3)",
                     "reason is required with origin Person: what was seen",
                 ),
+                rule(
+                    "self.origin == 'Person' || (!has(self.source) && !has(self.harm))",
+                    "source and harm go with origin Person only",
+                ),
             ]
         }
     )
@@ -87,6 +100,10 @@ class IncidentSpec(ApiModel):
     model: Label = Field(description="The model, as the policy names it.")
     by: Word | None = Field(default=None, description="Who opened it, with origin Person: the requester's user name.")
     reason: Text | None = Field(default=None, description="What was seen.")
+    source: Source | None = Field(default=None, description="From whom whoever opened it has heard of it.")
+    harm: Text | None = Field(
+        default=None, description="What harm was done to people, if any; it makes the incident SEV1."
+    )
     previous: Uid | None = Field(default=None, description="The UID of the pair's previous incident.")
     rules: Rules | None = Field(
         default=None, description="The policy cut to the model, frozen when the incident opened."
@@ -329,6 +346,9 @@ class IncidentStatus(ApiModel):
     )
     held: Held | None = Field(default=None, description="Automation is on hold.")
     lowered: Lowered | None = Field(default=None, description="The last lowering of the severity.")
+    joined: ObjectName | None = Field(
+        default=None, description="The older incident of the same model or target that goes on in its place."
+    )
     recovered_time: Time | None = Field(default=None, description="When every signal had recovered.")
     resolved_time: Time | None = Field(default=None, description="When it was resolved.")
     decisions: Annotated[tuple[DecisionRecord, ...], Field(json_schema_extra=keyed("uid"))] = Field(

@@ -7,6 +7,7 @@ import asyncio
 from dataclasses import dataclass
 
 from tocsin.api.decision import DecisionType
+from tocsin.api.incident import Source
 from tocsin.api.objects import Severity
 
 SEVERITIES = [severity.value for severity in Severity]
@@ -66,6 +67,21 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         _namespace(parser)
         parser.set_defaults(run=run, act=act)
     parser = commands.add_parser(
+        "report",
+        help="open an incident that no metric sees, or join the open one",
+        description="Report what no metric sees. It pages as an incident of at least SEV3 does; with --harm as one of "
+        "SEV1. When an incident of the model is open already, the report joins it. Nothing is contained without an "
+        "approval, and not by you.",
+    )
+    parser.add_argument("model", help="the model, as a policy of the namespace names it")
+    parser.add_argument("--reason", required=True, help="what was seen")
+    sources = [source.value.lower() for source in Source]
+    parser.add_argument("--source", choices=sources, help="from whom you heard of it")
+    parser.add_argument("--harm", help="what harm was done to people, if any")
+    parser.add_argument("--policy", help="which policy; needed where several name the model")
+    _namespace(parser)
+    parser.set_defaults(run=run, act=None, word="report")
+    parser = commands.add_parser(
         "authorise",
         help="let an option run by itself for a while",
         description="Give a standing authorisation: the option may run by itself, after its failSafeAfter, until the "
@@ -76,7 +92,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument("--for", dest="span", required=True, metavar="DURATION", help="how long, for example 720h")
     parser.add_argument("--reason", required=True, help="why; it stays on record")
     _namespace(parser)
-    parser.set_defaults(run=run, act=None)
+    parser.set_defaults(run=run, act=None, word="authorise")
 
 
 def _sentence(text: str) -> str:

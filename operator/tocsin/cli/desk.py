@@ -7,14 +7,14 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tocsin.api.incident import Incident, OptionRecord, OptionState
+from tocsin.api.incident import Incident, IncidentStatus, OptionRecord, OptionState
 from tocsin.api.objects import API_VERSION
 from tocsin.api.policy import EscalationPolicy
 from tocsin.api.quantities import format_time, parse_duration
 from tocsin.apiserver import ApiError, ApiServer, path
 from tocsin.cli.acts import Act
 from tocsin.cli.files import Mistake
-from tocsin.cli.looking import connected, read
+from tocsin.cli.looking import connected, listed, read
 from tocsin.clock import Clock, SystemClock
 
 PATIENCE = 5.0
@@ -28,6 +28,10 @@ async def carry_out(arguments: argparse.Namespace) -> int:
     """Connect as the user, make the Decision, and say what became of it."""
     async with connected() as (api, default):
         desk = Desk(api, arguments.namespace or default, SystemClock(), ask=_asked if sys.stdin.isatty() else None)
+        if arguments.word == "report":
+            return await desk.report(
+                arguments.model, arguments.reason, arguments.source, arguments.harm, arguments.policy
+            )
         if arguments.act is None:
             return await desk.authorise(arguments.policy, arguments.option, arguments.span, arguments.reason)
         given = {name: getattr(arguments, name, None) for name in ("option", "tier", "severity", "reason")}
@@ -94,6 +98,47 @@ class Desk:
         print(f"authorised {option} of {policy} until {spec['expireTime']}: decision/{made['metadata']['name']}")
         return 0
 
+    async def report(self, model: str, reason: str, source: str | None, harm: str | None, policy: str | None) -> int:
+        """Open an incident, and say what became of it."""
+        found = [
+            EscalationPolicy.model_validate(one)
+            for one in await listed(self._api, "escalationpolicies", self._namespace)
+        ]
+        names = sorted(one.metadata.name for one in found if any(guarded.name == model for guarded in one.spec.models))
+        chosen = [name for name in names if policy in (None, name)]
+        if len(chosen) != 1:
+            models = ", ".join(sorted({guarded.name for one in found for guarded in one.spec.models})) or "none"
+            if names:
+                raise Mistake(f"--policy: choose one of {', '.join(names)}, which name the model {model}")
+            raise Mistake(f"no policy in namespace {self._namespace} names the model {model}; there are: {models}")
+        spec = {"origin": "Person", "policyRef": {"name": chosen[0]}, "model": model, "reason": reason}
+        spec |= {"source": source.capitalize()} if source else {}
+        spec |= {"harm": harm} if harm else {}
+        made = await self._made(
+            "Incident", "incidents", f"{model[:40]}-report-", spec, "incidents.tocsin.dev", "report"
+        )
+        name = made["metadata"]["name"]
+        status = await self._looked_at(name)
+        if status is None:
+            print(f"opened incident/{name}; the operator has not looked at it within {PATIENCE:g} s")
+        elif status.joined:
+            print(
+                f"incident/{name} joined incident/{status.joined}, which is open: kubectl tocsin show {status.joined}"
+            )
+        else:
+            print(f"opened incident/{name}: {status.severity}; waiting for {status.waiting_for}")
+        return 0
+
+    async def _looked_at(self, name: str) -> IncidentStatus | None:
+        """What the operator made of a new incident; None when it says nothing in time."""
+        deadline = self._clock.monotonic() + PATIENCE
+        while self._clock.monotonic() < deadline:
+            status = (await self._incident(name)).status
+            if status.conditions:
+                return status
+            await self._clock.sleep(PAUSE)
+        return None
+
     async def _incident(self, name: str) -> Incident:
         return Incident.model_validate(await read(self._api, "incidents", self._namespace, name, "incidents"))
 
@@ -122,6 +167,10 @@ class Desk:
             raise Mistake("nothing was decided")
 
     async def _create(self, spec: Mapping[str, Any], right: str) -> Any:
+        return await self._made("Decision", "decisions", f"{right}-", spec, "decisions.tocsin.dev", right)
+
+    async def _made(self, kind: str, plural: str, prefix: str, spec: Mapping[str, Any], what: str, right: str) -> Any:
+        """Create an object in the user's own name; a refusal says how to see what one may do."""
         try:
             review = await self._api.create(
                 REVIEWS, {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
@@ -129,17 +178,16 @@ class Desk:
             user = review["status"]["userInfo"]["username"]
             body = {
                 "apiVersion": API_VERSION,
-                "kind": "Decision",
-                "metadata": {"generateName": f"{right}-", "namespace": self._namespace},
+                "kind": kind,
+                "metadata": {"generateName": prefix, "namespace": self._namespace},
                 "spec": {**spec, "by": user},
             }
-            return await self._api.create(path(API_VERSION, "decisions", self._namespace), body)
+            return await self._api.create(path(API_VERSION, plural, self._namespace), body)
         except ApiError as refused:
             if refused.code == 403:
                 raise Mistake(
                     f"refused: {refused.message}",
-                    f"see what you may do: kubectl auth can-i create decisions.tocsin.dev --subresource={right} "
-                    f"-n {self._namespace}",
+                    f"see what you may do: kubectl auth can-i create {what} --subresource={right} -n {self._namespace}",
                 ) from refused
             raise Mistake(f"refused: {refused.message}") from refused
 

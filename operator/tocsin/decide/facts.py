@@ -146,7 +146,7 @@ def _recovered(status: IncidentStatus) -> Finding:
 
 def was_joined(status: IncidentStatus) -> bool:
     """Whether it was closed because another incident of the same target was open."""
-    return status.resolved_time is not None and any(one.what.startswith("joined ") for one in status.timeline)
+    return status.joined is not None
 
 
 def _resolved(status: IncidentStatus) -> Finding:

@@ -136,8 +136,10 @@ def _watch(s: Situation, status: IncidentStatus) -> IncidentStatus:
 
 
 def _join(s: Situation, status: IncidentStatus) -> IncidentStatus:
-    joined = status.model_copy(update={"opened_time": status.opened_time or s.now, "resolved_time": s.now})
-    return tell(joined, s.now, [f"joined incident {s.joined}, which is open for the same target"])
+    update = {"opened_time": status.opened_time or s.now, "resolved_time": s.now, "joined": s.joined}
+    return tell(
+        status.model_copy(update=update), s.now, [f"joined incident {s.joined}, which is open for the same target"]
+    )
 
 
 def _recover(s: Situation, status: IncidentStatus) -> IncidentStatus:

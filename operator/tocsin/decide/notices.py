@@ -203,7 +203,9 @@ def _text(s: Situation, status: IncidentStatus, tier: str, part: Part, duty: Dut
         f"Model {s.rules.model.name} in namespace {metadata.namespace}: {status.severity}, risk {status.risk} of 100.",
     ]
     if s.incident.spec.reason:
-        lines.append(f"Reported: {s.incident.spec.reason}")
+        lines.append(
+            f"Reported{f' ({s.incident.spec.source})' if s.incident.spec.source else ''}: {s.incident.spec.reason}"
+        )
     lines += [f"- {signal.name}: {signal.message}" for signal in status.signals if signal.sustained or signal.missing]
     if status.opened_time:
         lines.append(f"Since {format_time(status.opened_time)} (episode {status.episode}).")

@@ -303,5 +303,7 @@ class Situation:
     budget: Budget = Budget.UNASKED
     recurs: bool = False
     """Whether another incident of the pair was open within the 7 days before this one opened."""
+    harm_told_by: tuple[str, ...] = ()
+    """Who has reported harm to people in this episode: in this incident, or in one that joined it."""
     joined: str = ""
     """The name of an older unresolved incident of the same target, which this one joins."""

@@ -161,6 +161,8 @@ def _floors(s: Situation, status: IncidentStatus) -> dict[str, Severity]:
             floors[f"fairness ratio {signal.name} below 0.8: at least SEV1"] = Severity.SEV1
     if status.cause == "Report":
         floors["reported by a person: at least SEV3"] = Severity.SEV3
+    for who in s.harm_told_by:
+        floors[f"harm reported by {who}: at least SEV1"] = Severity.SEV1
     return floors
 
 

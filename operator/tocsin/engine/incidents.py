@@ -267,6 +267,7 @@ class Incidents:
             contained_revisions=self._contained(pair, rules),
             namespace_hold=self.store.holds.get(pair.namespace, ""),
             recurs=self._recurs(pair, incident),
+            harm_told_by=self._harm_told_by(pair, incident),
             joined=self._joined(incident, rules),
         )
 
@@ -293,6 +294,14 @@ class Incidents:
             and timedelta() <= created - one.status.resolved_time < RECURRENCE
             for one in self.store.incidents_of(pair)
         )
+
+    def _harm_told_by(self, pair: Pair, incident: Incident) -> tuple[str, ...]:
+        """Who has reported harm since the episode began, each once."""
+        since, name = incident.status.opened_time, incident.metadata.name
+        joined = [one for one in self.store.incidents_of(pair) if one.status.joined == name and one.spec.harm]
+        fresh = [one for one in joined if since is None or (one.status.resolved_time or since) >= since]
+        own = [incident] if incident.spec.harm and incident.status.episode == 1 else []
+        return tuple(dict.fromkeys(one.spec.by or "" for one in (*own, *fresh)))
 
     def _joined(self, incident: Incident, rules: Rules) -> str:
         """The oldest other unresolved incident of the same model or target, if it is older."""
