@@ -357,7 +357,16 @@ REFUSED = (
         "Decision",
         "escalated without a reason",
         "type: Escalate",
-        "spec: Invalid value: reason is required to reject, escalate, lower, hold, note and authorise",
+        "spec: Invalid value: reason is required to reject, escalate, lower, hold, note, hand over and authorise",
+    ),
+    Refused(
+        "Decision",
+        "handed over to nobody",
+        "{type: HandOver, reason: my shift ends}",
+        "spec: Invalid value: to is required to hand over, and goes with nothing else",
+    ),
+    Refused(
+        "Decision", "a role that is none", "{type: HandOver, reason: my shift ends, to: A}", f"spec.to in body {_NAME}"
     ),
     # --- Responder
     Refused("Responder", "a role without people", "members: []", "spec.members in body should have at least 1 items"),

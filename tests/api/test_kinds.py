@@ -208,14 +208,16 @@ def test_printed_as_the_design_shows(kinds: Access, namespace: str) -> None:
         "tier": "compliance",
         "phase": "Contained",
         "risk": 61,
+        "lead": {"user": "grace", "time": "2026-11-23T14:00:00Z", "because": "Acknowledged"},
         "waitingFor": "compliance: decide",
         "nextDeadline": "14:32Z",
     }
     kinds.api("PATCH", f"{place}/one/status", {"status": status})
     header, line = kinds.kubectl("get", "inc", "-n", namespace).splitlines()
     assert header.split("  ")[0] == "NAME"
-    assert header.split()[1:-1] == ["MODEL", "SEV", "TIER", "PHASE", "RISK", "WAITING", "FOR", "DEADLINE"]
-    assert line.split()[1:-1] == ["credit", "SEV2", "compliance", "Contained", "61", "compliance:", "decide", "14:32Z"]
+    assert header.split()[1:-1] == ["MODEL", "SEV", "TIER", "PHASE", "RISK", "LEAD", "WAITING", "FOR", "DEADLINE"]
+    shown = ["credit", "SEV2", "compliance", "Contained", "61", "grace", "compliance:", "decide", "14:32Z"]
+    assert line.split()[1:-1] == shown
 
 
 def test_selected_by_field(kinds: Access, namespace: str) -> None:

@@ -256,7 +256,21 @@ def test_a_policy_without_a_namespace_cannot_be_confined(tmp_path: Path, capsys:
     "word",
     [
         *("replay", "lint", "status", "show", "timeline", "explain", "oncall"),
-        *("ack", "approve", "reject", "escalate", "lower", "hold", "resume", "note", "resolve", "report", "authorise"),
+        *(
+            "ack",
+            "approve",
+            "reject",
+            "escalate",
+            "lower",
+            "hold",
+            "resume",
+            "note",
+            "handover",
+            "accept",
+            "resolve",
+            "report",
+            "authorise",
+        ),
     ],
 )
 def test_every_command_has_help(capsys: pytest.CaptureFixture[str], word: str) -> None:

@@ -16,7 +16,7 @@ from tocsin.api.decision import Decision
 from tocsin.api.incident import EffectRecord, EffectState, IncidentStatus, OptionState
 from tocsin.api.policy import Tier
 from tocsin.api.responder import Responder
-from tocsin.decide.notices import MOST, due_notices, next_command, plan_notices
+from tocsin.decide.notices import AGAIN, MOST, due_notices, next_command, plan_notices
 from tocsin.decide.plan import Notify
 from tocsin.decide.situation import Situation
 
@@ -159,6 +159,16 @@ def test_a_full_ledger_stops_the_news_and_says_so_once_but_never_stops_escalatio
     assert [entry.what for entry in once.timeline] == [line]
     assert again.timeline == once.timeline
     assert (len(once.effects), len(entered.effects)) == (MOST, MOST + 1)
+
+
+@pytest.mark.parametrize(("size", "paged"), [(MOST, True), (AGAIN - 1, True), (AGAIN, False)])
+def test_who_lets_an_acknowledgement_expire_is_paged_again_until_only_the_room_for_tiers_is_left(
+    size: int, paged: bool
+) -> None:
+    effects = a_ledger(size)
+    before = the_status(effects=effects, tiers=(an_entered("owners", acknowledged_time=T0),))
+    after = the_status(effects=effects, tiers=(an_entered("owners", renewals=1),))
+    assert (len(plan_notices(a_situation(), before, after).effects) > size) == paged
 
 
 def a_due(status: IncidentStatus, **s: Any) -> tuple[Notify, ...]:

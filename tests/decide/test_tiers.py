@@ -194,7 +194,7 @@ def test_severity_enters_tiers_at_once(severity: str | None, tiers: list[str]) -
 def test_entering_writes_absolute_deadlines_that_count_from_the_entry() -> None:
     status = enter(a_situation(now=T0 + 7 * MIN), the_status(), "owners", "because")
 
-    assert status.tiers == (an_entered("owners", T0 + 7 * MIN),)
+    assert status.tiers == (an_entered("owners", T0 + 7 * MIN, accountable="owners"),)
     assert status.tiers[0].decide_deadline is None
     assert status.tier == "owners"
     assert [entry.what for entry in status.timeline] == ["tier owners entered: because"]

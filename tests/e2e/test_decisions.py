@@ -176,6 +176,8 @@ def each_kind_of_decision_is_a_right_of_its_own(scene: Scene) -> None:
         "Lower": {"severity": "SEV4", "reason": "because"},
         "Hold": {"reason": "because"},
         "Note": {"reason": "because"},
+        "HandOver": {"to": "risk", "reason": "because"},
+        "Accept": {},
         "Resume": {},
         "Resolve": {"reason": "because"},
         "Authorise": answer | {"policyRef": reference, "expireTime": "2099-01-01T00:00:00Z", "reason": "because"},

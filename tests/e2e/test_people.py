@@ -169,6 +169,27 @@ def who_is_only_informed_or_consulted_is_told_and_does_not_decide(scene: Scene) 
 
 
 @row
+def an_incident_is_handed_over_to_somebody_who_accepts_and_then_leads(scene: Scene) -> None:
+    watch(scene)
+    scene.wait(lambda: scene.status().get("lead", {}).get("user") == "ada", "the lead on duty")
+    assert scene.told("ada", "Acknowledge") == (True, "acknowledged tier owners")
+    assert scene.told("ada", "HandOver", to="risk", reason="my shift ends; the cause is open") == (
+        True,
+        "asked risk to take over tier owners",
+    )
+    (page,) = scene.wait(lambda: scene.pages("risk"), "the page of the successor")
+    assert (page["cause"], page["person"]) == ("HandOver", "ben")
+    assert "ada hands over: my shift ends; the cause is open" in page["text"]
+    assert scene.told("eve", "Accept") == (False, "nothing was handed over to eve")
+    assert scene.told("ben", "Accept") == (True, "took over tier owners")
+    lines = scene.cluster.kubectl("get", "incidents", "-n", scene.namespace).splitlines()
+    assert lines[0].split()[6] == "LEAD"
+    assert lines[1].split()[6] == "ben"
+    assert scene.told("ada", "Resolve", reason="I thought it was mine")[0] is False
+    assert scene.told("ben", "Resolve", reason="a bad feed; it is fixed") == (True, "resolved")
+
+
+@row
 def harm_that_a_person_reports_makes_an_open_incident_the_worst(scene: Scene) -> None:
     watch(scene)
     open_ = scene.wait(lambda: scene.status().get("severity") and scene.incident(), "the incident")

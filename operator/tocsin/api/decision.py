@@ -35,6 +35,8 @@ class DecisionType(StrEnum):
     RESUME = "Resume"
     RESOLVE = "Resolve"
     NOTE = "Note"
+    HAND_OVER = "HandOver"
+    ACCEPT = "Accept"
     AUTHORISE = "Authorise"
 
     @property
@@ -97,9 +99,13 @@ class DecisionSpec(ApiModel):
                     "tier goes with Escalate only: an acknowledgement counts for every tier of its author",
                 ),
                 rule(
-                    "!(self.type in ['Reject', 'Escalate', 'Lower', 'Hold', 'Note', 'Authorise'])"
+                    "(self.type == 'HandOver') == has(self.to)",
+                    "to is required to hand over, and goes with nothing else",
+                ),
+                rule(
+                    "!(self.type in ['Reject', 'Escalate', 'Lower', 'Hold', 'Note', 'HandOver', 'Authorise'])"
                     " || (has(self.reason) && self.reason.size() >= 3)",
-                    "reason is required to reject, escalate, lower, hold, note and authorise",
+                    "reason is required to reject, escalate, lower, hold, note, hand over and authorise",
                 ),
             ]
         }
@@ -119,6 +125,10 @@ class DecisionSpec(ApiModel):
     )
     tier: Label | None = Field(default=None, description="The tier to escalate to. Default: the next one.")
     severity: Severity | None = Field(default=None, description="The severity to lower to.")
+    to: ObjectName | None = Field(
+        default=None,
+        description="The Responder of this namespace to whom it is handed over; somebody there must accept.",
+    )
     expire_time: Time | None = Field(default=None, description="Until when an authorisation holds.")
     reason: Text | None = Field(default=None, description="Why.")
 

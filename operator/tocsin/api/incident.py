@@ -142,12 +142,33 @@ class Score(ApiModel):
     floors: tuple[Text, ...] = Field(default=(), max_length=100, description="The floors that hold, and the cap.")
 
 
+class HandOver(ApiModel):
+    """A tier that its people want to pass on."""
+
+    to: ObjectName = Field(description="The Responder that is asked to take over.")
+    by: Word = Field(description="Who asks.")
+    time: Time = Field(description="Since when.")
+    note: Text = Field(default="", description="What was done, what was seen, what is open.")
+
+
+class Lead(ApiModel):
+    """The one person who leads the incident."""
+
+    user: Word = Field(description="The user name.")
+    time: Time = Field(description="Since when.")
+    because: Literal["OnDuty", "Acknowledged", "Accepted"] = Field(description="What made them the lead.")
+
+
 class TierStatus(ApiModel):
     """A tier that was entered: why, by when, and who answered."""
 
     name: Label = Field(description="The tier.")
     entered_time: Time = Field(description="When it was entered.")
     reason: Text = Field(description="Why it was entered.")
+    accountable: ObjectName | None = Field(
+        default=None, description="The Responder that answers for it: the policy's, or the one that took over."
+    )
+    handed_over: HandOver | None = Field(default=None, description="Whom its people have asked to take over.")
     acknowledge_deadline: Time | None = Field(default=None, description="Until when somebody must acknowledge.")
     deputy: Word | None = Field(
         default=None, description="The user name of the deputy who was paged when nobody had acknowledged by then."
@@ -325,6 +346,7 @@ class IncidentStatus(ApiModel):
     risk: int | None = Field(default=None, description="The worst risk of this episode, 0 to 100, rounded half up.")
     phase: Phase = Field(default=Phase.OPEN, description="One word for printing.")
     tier: Word | None = Field(default=None, description="The highest tier that was entered.")
+    lead: Lead | None = Field(default=None, description="Who leads the incident.")
     waiting_for: Text | None = Field(default=None, description="Who must do what next.")
     next_deadline: Word | None = Field(default=None, description="By when, for printing.")
     next_deadline_time: Time | None = Field(default=None, description="By when.")

@@ -93,6 +93,7 @@ KINDS = (
             ("Tier", "string", ".status.tier", 0),
             ("Phase", "string", ".status.phase", 0),
             ("Risk", "integer", ".status.risk", 0),
+            ("Lead", "string", ".status.lead.user", 0),
             ("Waiting For", "string", ".status.waitingFor", 0),
             ("Deadline", "string", ".status.nextDeadline", 0),
             _AGE,

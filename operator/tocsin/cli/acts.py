@@ -23,7 +23,7 @@ class Act:
     reasoned: bool = False
     """Whether it needs a reason."""
     field: str = ""
-    """The further option that it takes: option, tier or severity."""
+    """The further option that it takes: option, tier, severity or to."""
     bound: bool = False
     """Whether it is bound to what exactly an option would do."""
 
@@ -36,6 +36,8 @@ ACTS = (
     Act("lower", DecisionType.LOWER, "lower the severity", reasoned=True, field="severity"),
     Act("hold", DecisionType.HOLD, "stop automation for this incident; people and deadlines go on", reasoned=True),
     Act("resume", DecisionType.RESUME, "let automation go on"),
+    Act("handover", DecisionType.HAND_OVER, "ask another role to take over your tiers", reasoned=True, field="to"),
+    Act("accept", DecisionType.ACCEPT, "take over what was handed over to you: you lead from then on"),
     Act("note", DecisionType.NOTE, "write into the story what you did or saw; it counts as progress", reasoned=True),
     Act("resolve", DecisionType.RESOLVE, "close the incident; with a reason also while a signal still breaches"),
 )
@@ -43,6 +45,7 @@ _FIELD_HELP = {
     "option": "which option; by default the one that asks",
     "tier": "which tier; by default the next one",
     "severity": "to what",
+    "to": "the Responder that shall take over",
 }
 
 
@@ -58,7 +61,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
                 flag,
                 dest=act.field,
                 choices=choices,
-                required=act.field == "severity",
+                required=act.field in ("severity", "to"),
                 help=_FIELD_HELP[act.field],
             )
         if act.bound:

@@ -34,7 +34,7 @@ async def carry_out(arguments: argparse.Namespace) -> int:
             )
         if arguments.act is None:
             return await desk.authorise(arguments.policy, arguments.option, arguments.span, arguments.reason)
-        given = {name: getattr(arguments, name, None) for name in ("option", "tier", "severity", "reason")}
+        given = {name: getattr(arguments, name, None) for name in ("option", "tier", "severity", "to", "reason")}
         return await desk.decide(arguments.act, arguments.incident, given, yes=getattr(arguments, "yes", False))
 
 

@@ -18,7 +18,7 @@ from tocsin.api.quantities import format_duration, format_time
 from tocsin.api.responder import Responder
 from tocsin.clock import SystemClock
 from tocsin.decide.roster import Roster, deputy, holes, on_duty, until
-from tocsin.decide.tiers import WORDS, open_deadlines
+from tocsin.decide.tiers import WORDS, accountable_of, open_deadlines, tier_of
 
 LINES = 12
 """So many of the last lines of the story does ``show`` print; ``timeline`` prints all."""
@@ -108,6 +108,8 @@ def _show(console: Console, incident: Incident, roster: Roster, now: datetime) -
     if status.opened_time:
         ago = format_duration(_whole(now - status.opened_time))
         console.print(f"  open since {format_time(status.opened_time)} ({ago} ago), episode {status.episode}")
+    if status.lead:
+        console.print(f"  led by {status.lead.user} since {format_time(status.lead.time)}")
     console.print(f"  waiting for {status.waiting_for or 'nobody'}{_dash(_due(status.next_deadline_time, now))}")
     if status.held:
         console.print(f"  [yellow]on hold by {status.held.by}: {status.held.reason}[/]")
@@ -126,11 +128,14 @@ def _show(console: Console, incident: Incident, roster: Roster, now: datetime) -
 
 def _tier(tier: TierStatus, incident: Incident, roster: Roster, now: datetime) -> str:
     words = [tier.name]
+    if tier.handed_over:
+        words.append(f"handed over to {tier.handed_over.to}, who must accept")
     if tier.acknowledged_time:
         words.append(f"acknowledged by {tier.acknowledged_by}")
     words += [f"{WORDS[limit]} {_due(due, now)}" for limit, due in open_deadlines(tier, incident.status)]
     rules = incident.rules
-    role = next((one.accountable for one in rules.tiers if one.name == tier.name), "") if rules else ""
+    rule = tier_of(rules, tier.name) if rules else None
+    role = accountable_of(tier, rule) if rule else ""
     duty = on_duty(roster, role, now)
     return ", ".join([*words, f"on duty: {duty.words if duty else f'nobody ({role})'}"])
 

@@ -14,6 +14,7 @@ from tocsin.decide.containment import contain
 from tocsin.decide.defaults import SignalRule
 from tocsin.decide.executing import cut_short
 from tocsin.decide.facts import state_facts
+from tocsin.decide.lead import follow_lead
 from tocsin.decide.ledger import close_containments, note_outcomes
 from tocsin.decide.notices import due_notices, plan_notices
 from tocsin.decide.people import hear
@@ -121,6 +122,7 @@ def _begin_episode(s: Situation, status: IncidentStatus) -> IncidentStatus:
         "snapshot": None,
         "effects": (),
         "lowered": None,
+        "lead": None,
         "score": None,
         "recovered_time": None,
         "resolved_time": None,
@@ -163,7 +165,7 @@ def _finish(
     *,
     waits: bool = False,
 ) -> Plan:
-    status = hold_acknowledgements(s, before, status)
+    status = follow_lead(s, hold_acknowledgements(s, before, status))
     status = state_facts(s, plan_notices(s, before, status))
     if _material(status) == _material(before):
         status = before

@@ -16,19 +16,21 @@ from tocsin.decide.plan import Notice, Notify
 from tocsin.decide.roster import Duty, on_duty
 from tocsin.decide.situation import Situation
 from tocsin.decide.story import tell
-from tocsin.decide.tiers import WORDS, open_deadlines, tier_of
+from tocsin.decide.tiers import WORDS, accountable_of, open_deadlines, tier_of
 
-Part = Literal["accountable", "responsible", "consulted", "informed"]
-"""What a role has to do with a tier: RACI."""
+Part = Literal["accountable", "successor", "responsible", "consulted", "informed"]
+"""What a role has to do with a tier: RACI, and whoever is asked to take over."""
 _ASKS: dict[Part, str] = {
     "accountable": "you are asked to act",
+    "successor": "you are asked to take over",
     "responsible": "you are asked to act",
     "consulted": "your opinion is asked",
     "informed": "for your information",
 }
 
-MOST = 90
-"""So many notices fit into an episode's ledger; a tier's entry and its deputy always find room in the 200 lines."""
+MOST, AGAIN = 90, 100
+"""So many notices fit into an episode's ledger of 200 lines, and so many with those that page somebody again; the entry
+of every tier always finds room after these."""
 DEPUTY = ":deputy"
 """At the end of a role's name in the ledger: whoever was paged because nobody had acknowledged."""
 ASKED = frozenset({"TierEntered", "DeputyPaged", "AcknowledgementExpired"})
@@ -55,11 +57,18 @@ def plan_notices(s: Situation, before: IncidentStatus, status: IncidentStatus) -
         ):
             causes = (*causes, "Missed")
         rule = tier_of(s.rules, tier.name)
-        for responder in rule.roles if rule and causes else ():
-            status = _intend(s, status, f"{tier.name}.{responder}", causes)
-        if rule and tier.deputy:
+        if rule is None:
+            continue
+        accountable = accountable_of(tier, rule)
+        handed = accountable != (accountable_of(known, rule) if known else rule.accountable)
+        for responder in dict.fromkeys((accountable, *rule.roles)):
+            accepted = ("HandedOver",) if handed and responder in (accountable, rule.accountable) else ()
+            status = _intend(s, status, f"{tier.name}.{responder}", (*causes, *accepted))
+        if tier.handed_over and tier.handed_over != (known.handed_over if known else None):
+            status = _intend(s, status, f"{tier.name}.{tier.handed_over.to}", ("HandOver",))
+        if tier.deputy:
             paged = () if known and known.deputy else ("DeputyPaged",)
-            status = _intend(s, status, f"{tier.name}.{rule.accountable}{DEPUTY}", (*paged, *causes))
+            status = _intend(s, status, f"{tier.name}.{accountable}{DEPUTY}", (*paged, *causes))
     return status
 
 
@@ -101,7 +110,8 @@ def _intend(s: Situation, status: IncidentStatus, name: str, causes: tuple[str, 
     if not causes:
         return status
     sent = [record for record in status.effects if _name_of(record.key) == name]
-    if len(status.effects) >= MOST and not ASKED.intersection(causes):
+    room = AGAIN if ASKED.intersection(causes) else MOST
+    if len(status.effects) >= room and "TierEntered" not in causes:
         line = "no more notices in this episode: the ledger is full, read the incident itself"
         told = any(entry.what == line for entry in status.timeline)
         return status if told else tell(status, s.now, [line])
@@ -129,7 +139,7 @@ def due_notices(s: Situation, status: IncidentStatus) -> tuple[Notify, ...]:
 
 def _notice(s: Situation, status: IncidentStatus, record: EffectRecord, tier: str, name: str) -> Notice:
     metadata, responder = s.incident.metadata, name.removesuffix(DEPUTY)
-    part, duty = _part(s.rules, tier, responder), _addressee(s, status, tier, name)
+    part, duty = _part(s.rules, status, tier, responder), _addressee(s, status, tier, name)
     headline = f"{status.severity} {s.rules.model.name}: {_headline(status, record.causes, part)}"
     return Notice(
         key=record.key,
@@ -148,11 +158,13 @@ def _notice(s: Situation, status: IncidentStatus, record: EffectRecord, tier: st
     )
 
 
-def _part(rules: Rules, tier: str, responder: str) -> Part:
+def _part(rules: Rules, status: IncidentStatus, tier: str, responder: str) -> Part:
     """What a role has to do with a tier; the most that it is named for."""
-    rule = tier_of(rules, tier)
-    if rule is None or responder == rule.accountable:
+    rule, entered = tier_of(rules, tier), next((one for one in status.tiers if one.name == tier), None)
+    if rule is None or responder == (accountable_of(entered, rule) if entered else rule.accountable):
         return "accountable"
+    if entered and entered.handed_over and entered.handed_over.to == responder:
+        return "successor"
     if responder in rule.responsible:
         return "responsible"
     return "consulted" if responder in rule.consulted else "informed"
@@ -178,6 +190,8 @@ def _headline(status: IncidentStatus, causes: tuple[str, ...], part: Part) -> st
         "CannotTell": "it cannot be told whether the containment helped",
         "Reverted": "the containment was reverted",
         "Rehearsed": "what containment would have done",
+        "HandOver": "you are asked to take over",
+        "HandedOver": "it was handed over",
         "Missed": "a deadline was missed, and there is no further tier",
         "Recovered": "recovered",
         "Resolved": "resolved",
@@ -218,6 +232,8 @@ def _text(s: Situation, status: IncidentStatus, tier: str, part: Part, duty: Dut
     entered = next((one for one in status.tiers if one.name == tier), None)
     if entered and not status.resolved_time:
         lines.append(f"You are {part} in tier {tier}: {entered.reason}.")
+        if entered.handed_over and part == "successor":
+            lines.append(f"{entered.handed_over.by} hands over: {entered.handed_over.note}")
         lines += [
             f"{WORDS[limit].capitalize()} by {format_time(deadline)}"
             + (f" (in {format_duration(deadline - s.now)})." if deadline > s.now else " (missed).")
@@ -235,6 +251,8 @@ def _next_act(status: IncidentStatus, tier: str, part: Part) -> tuple[DecisionTy
     entered = next((one for one in status.tiers if one.name == tier), None)
     if status.resolved_time or part in ("consulted", "informed"):
         return None
+    if part == "successor":
+        return DecisionType.ACCEPT, {}
     if entered and entered.acknowledged_time is None:
         return DecisionType.ACKNOWLEDGE, {}
     if asking:
@@ -242,7 +260,12 @@ def _next_act(status: IncidentStatus, tier: str, part: Part) -> tuple[DecisionTy
     return (DecisionType.RESOLVE, {}) if status.recovered_time else None
 
 
-_PLUGIN = {DecisionType.ACKNOWLEDGE: "ack", DecisionType.APPROVE: "approve", DecisionType.RESOLVE: "resolve"}
+_PLUGIN = {
+    DecisionType.ACCEPT: "accept",
+    DecisionType.ACKNOWLEDGE: "ack",
+    DecisionType.APPROVE: "approve",
+    DecisionType.RESOLVE: "resolve",
+}
 
 
 def next_command(s: Situation, status: IncidentStatus, tier: str, part: Part) -> str:

@@ -10,8 +10,10 @@ from tocsin.api.decision import Decision, DecisionType
 from tocsin.api.incident import (
     ApprovalStatus,
     DecisionRecord,
+    HandOver,
     Held,
     IncidentStatus,
+    Lead,
     Lowered,
     OptionRecord,
     OptionState,
@@ -19,11 +21,11 @@ from tocsin.api.incident import (
     TierStatus,
 )
 from tocsin.api.objects import clip
-from tocsin.api.policy import Rules
+from tocsin.api.policy import Tier
 from tocsin.decide.roster import reachable
 from tocsin.decide.situation import Situation, Trust
 from tocsin.decide.story import tell
-from tocsin.decide.tiers import enter, next_after
+from tocsin.decide.tiers import accountable_of, enter, next_after, tier_of
 from tocsin.decide.watch import compute
 
 HEARD = 40
@@ -105,7 +107,7 @@ def _forgotten(decision: Decision, status: IncidentStatus) -> bool:
 
 
 def _judge(s: Situation, status: IncidentStatus, decision: Decision) -> Verdict:
-    refusal = _void(s, decision)
+    refusal = _void(s, status, decision)
     if refusal:
         return Verdict(status, counted=False, message=refusal)
     if status.resolved_time:
@@ -119,20 +121,26 @@ def _judge(s: Situation, status: IncidentStatus, decision: Decision) -> Verdict:
             return _escalate(s, status, decision)
         case DecisionType.LOWER:
             return _lower(s, status, decision)
+        case DecisionType.HAND_OVER | DecisionType.ACCEPT:
+            return (_accept if decision.spec.type is DecisionType.ACCEPT else _hand_over)(s, status, decision)
         case DecisionType.NOTE:
             return Verdict(status, counted=True, message="noted")
-        case DecisionType.HOLD:
-            held = Held(by=decision.spec.by, time=s.now, reason=decision.spec.reason or "")
-            return Verdict(status.model_copy(update={"held": held}), counted=True, message="automation is on hold")
-        case DecisionType.RESUME:
-            if status.held is None:
-                return Verdict(status, counted=False, message="nothing is on hold")
-            return Verdict(status.model_copy(update={"held": None}), counted=True, message="automation goes on")
+        case DecisionType.HOLD | DecisionType.RESUME:
+            return _hold(s, status, decision)
         case _:
             return _resolve(s, status, decision)
 
 
-def _void(s: Situation, decision: Decision) -> str:
+def _hold(s: Situation, status: IncidentStatus, decision: Decision) -> Verdict:
+    if decision.spec.type is DecisionType.HOLD:
+        held = Held(by=decision.spec.by, time=s.now, reason=decision.spec.reason or "")
+        return Verdict(status.model_copy(update={"held": held}), counted=True, message="automation is on hold")
+    if status.held is None:
+        return Verdict(status, counted=False, message="nothing is on hold")
+    return Verdict(status.model_copy(update={"held": None}), counted=True, message="automation goes on")
+
+
+def _void(s: Situation, status: IncidentStatus, decision: Decision) -> str:
     """Why a Decision cannot count, whatever it says; empty when it can."""
     created, opened = _created(decision), s.incident.metadata.creation_timestamp
     reference = decision.spec.incident_ref
@@ -142,26 +150,32 @@ def _void(s: Situation, decision: Decision) -> str:
         return "void: it is older than the incident"
     if reference is not None and reference.uid not in (None, s.incident.metadata.uid):
         return f"void: its incidentRef.uid {reference.uid} is not this incident's"
-    if not _tiers_of(s, decision.spec.by, s.rules):
+    if decision.spec.type is not DecisionType.ACCEPT and not _tiers_of(s, status, decision.spec.by):
         return (
             f"{decision.spec.by} is a member of no Responder that is accountable or responsible in this policy's tiers"
         )
     return ""
 
 
-def _tiers_of(s: Situation, user: str, rules: Rules) -> set[str]:
+def _tiers_of(s: Situation, status: IncidentStatus, user: str) -> set[str]:
     """The tiers for which a user may decide: a member of one that acts there, or of one that stands in for it."""
-    return {
-        tier.name
-        for tier in rules.tiers
-        for acting in (tier.accountable, *tier.responsible)
-        for name in reachable(s.roster, acting)
-        if (responder := s.roster.get(name)) and any(member.user == user for member in responder.spec.members)
-    }
+    entered = {tier.name: tier for tier in status.tiers}
+
+    def acting(rule: Tier) -> tuple[str, ...]:
+        tier = entered.get(rule.name)
+        return (accountable_of(tier, rule) if tier else rule.accountable, *rule.responsible)
+
+    return {rule.name for rule in s.rules.tiers for role in acting(rule) if _is_of(s, user, role)}
+
+
+def _is_of(s: Situation, user: str, role: str) -> bool:
+    """Whether somebody is a member of a role, or of one that stands in for it."""
+    roles = [s.roster[name] for name in reachable(s.roster, role) if name in s.roster]
+    return any(member.user == user for one in roles for member in one.spec.members)
 
 
 def _acknowledge(s: Situation, status: IncidentStatus, decision: Decision) -> Verdict:
-    mine = _tiers_of(s, decision.spec.by, s.rules)
+    mine = _tiers_of(s, status, decision.spec.by)
     fresh = [tier.name for tier in status.tiers if tier.name in mine and tier.acknowledged_time is None]
     if not fresh:
         entered = any(tier.name in mine for tier in status.tiers)
@@ -176,6 +190,54 @@ def _acknowledge(s: Situation, status: IncidentStatus, decision: Decision) -> Ve
     return Verdict(
         status.model_copy(update={"tiers": tiers}), counted=True, message=f"acknowledged tier {', '.join(fresh)}"
     )
+
+
+def _hand_over(s: Situation, status: IncidentStatus, decision: Decision) -> Verdict:
+    """Ask another role to take over the tiers of its author; until somebody there accepts, nothing else changes."""
+    to, mine = decision.spec.to or "", _tiers_of(s, status, decision.spec.by)
+    if to not in s.roster:
+        return Verdict(status, counted=False, message=f"there is no Responder {to} in this namespace")
+    passed = [
+        tier.name
+        for tier in status.tiers
+        if tier.name in mine and (rule := tier_of(s.rules, tier.name)) and accountable_of(tier, rule) != to
+    ]
+    if not passed:
+        why = f"{to} answers for it already" if mine & {tier.name for tier in status.tiers} else "no tier of yours"
+        return Verdict(status, counted=False, message=f"nothing to hand over: {why}")
+    handed = HandOver(to=to, by=decision.spec.by, time=s.now, note=decision.spec.reason or "")
+    tiers = tuple(
+        tier.model_copy(update={"handed_over": handed}) if tier.name in passed else tier for tier in status.tiers
+    )
+    message = f"asked {to} to take over tier {', '.join(passed)}"
+    return Verdict(status.model_copy(update={"tiers": tiers}), counted=True, message=message)
+
+
+def _accept(s: Situation, status: IncidentStatus, decision: Decision) -> Verdict:
+    """Take over: the tiers are theirs and acknowledged, and who accepts leads."""
+    by = decision.spec.by
+    mine = [tier for tier in status.tiers if tier.handed_over and _is_of(s, by, tier.handed_over.to)]
+    if not mine:
+        return Verdict(status, counted=False, message=f"nothing was handed over to {by}")
+    taken = {tier.name for tier in mine}
+    tiers = tuple(
+        tier.model_copy(
+            update={
+                "accountable": tier.handed_over.to,
+                "handed_over": None,
+                "acknowledged_by": by,
+                "acknowledged_time": s.now,
+                "deputy": None,
+                "deputy_deadline": None,
+            }
+        )
+        if tier.handed_over and tier.name in taken
+        else tier
+        for tier in status.tiers
+    )
+    lead = Lead(user=by, time=s.now, because="Accepted")
+    changed = status.model_copy(update={"tiers": tiers, "lead": lead})
+    return Verdict(changed, counted=True, message=f"took over tier {', '.join(tier.name for tier in mine)}")
 
 
 def _answer(s: Situation, status: IncidentStatus, decision: Decision) -> Verdict:
@@ -252,7 +314,7 @@ def _resolve(s: Situation, status: IncidentStatus, decision: Decision) -> Verdic
 
 
 def _decided(s: Situation, status: IncidentStatus, decision: Decision) -> IncidentStatus:
-    mine = _tiers_of(s, decision.spec.by, s.rules)
+    mine = _tiers_of(s, status, decision.spec.by)
 
     def mark(tier: TierStatus) -> TierStatus:
         if tier.name not in mine or tier.decided_time is not None:

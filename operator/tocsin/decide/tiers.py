@@ -41,6 +41,7 @@ def enter(s: Situation, status: IncidentStatus, name: str, reason: str) -> Incid
         name=name,
         entered_time=s.now,
         reason=clip(reason, 1024),
+        accountable=tier.accountable,
         acknowledge_deadline=_after(s.now, tier.acknowledge_within),
         contain_deadline=_after(s.now, tier.contain_within),
         decide_deadline=_after(s.now, tier.decide_within),
@@ -80,7 +81,11 @@ def miss_deadlines(s: Situation, status: IncidentStatus) -> IncidentStatus:
         missed = tuple(dict.fromkeys((*tier.missed, *(duty for duty, _ in late))))
         update: dict[str, object] = {"missed": missed}
         rule = tier_of(s.rules, tier.name)
-        if rule and any(duty == "Acknowledge" for duty, _ in late) and (stand_in := _deputy(s, rule)):
+        if (
+            rule
+            and any(duty == "Acknowledge" for duty, _ in late)
+            and (stand_in := _deputy(s, accountable_of(tier, rule)))
+        ):
             update |= {"deputy": stand_in.member.user, "deputy_deadline": _after(s.now, rule.acknowledge_within)}
             lines.append(f"tier {tier.name}: {stand_in.member.name}, the deputy, is paged")
         tiers.append(tier.model_copy(update=update) if late else tier)
@@ -89,7 +94,7 @@ def miss_deadlines(s: Situation, status: IncidentStatus) -> IncidentStatus:
 
 def expire_acknowledgements(s: Situation, status: IncidentStatus) -> IncidentStatus:
     """Page each tier again that has acknowledged and not gone on, while the harm goes on; its time begins anew."""
-    if _harmless(status):
+    if _harmless(status) or _progress(s.incident.status) != _progress(status):
         return status
     lines, tiers = [], []
     for tier in status.tiers:
@@ -148,9 +153,9 @@ def _progress(status: IncidentStatus) -> Hashable:
     return heard, counted, steps, status.recovered_time
 
 
-def _deputy(s: Situation, tier: Tier) -> Duty | None:
-    """Who stands in for whoever is on duty for the accountable Responder of a tier."""
-    duty = on_duty(s.roster, tier.accountable, s.now)
+def _deputy(s: Situation, role: str) -> Duty | None:
+    """Who stands in for whoever is on duty for a role."""
+    duty = on_duty(s.roster, role, s.now)
     return deputy(s.roster, duty, s.now) if duty else None
 
 
@@ -203,6 +208,11 @@ def enter_tiers(s: Situation, status: IncidentStatus) -> IncidentStatus:
 def _final(tier: TierStatus) -> tuple[Limit, ...]:
     """The missed deadlines that call for the next tier: not the one to acknowledge while a deputy has time to."""
     return tuple(duty for duty in tier.missed if duty != "Acknowledge" or tier.deputy is None)
+
+
+def accountable_of(tier: TierStatus, rule: Tier) -> str:
+    """The role that answers for a tier now."""
+    return tier.accountable or rule.accountable
 
 
 def tier_of(rules: Rules, name: str) -> Tier | None:

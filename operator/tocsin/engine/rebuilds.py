@@ -17,7 +17,7 @@ from itertools import count
 import structlog
 
 from tocsin.decide import signals
-from tocsin.decide.situation import Failed, Memory, Reading
+from tocsin.decide.situation import Failed, Memory, Reading, Vector
 from tocsin.engine.guarded import Answer, Guarded, Watched
 from tocsin.observe.cluster import Name, Pair
 from tocsin.observe.queries import MetricSource, Prepared, Span
@@ -29,7 +29,8 @@ BREATH = 100
 SLICE = 25_000
 """About so many values of the past are held at once, by all rebuilds together."""
 FEWEST = 10
-"""Steps of a slice, at least, however many models there are: each slice is a request."""
+"""Steps of a slice, at least, however many models there are: each slice is a request. The first one is made for all
+models, the others for as many series as it had."""
 KEPT = 12
 """So many of the latest evaluations are kept while the past is read, which takes minutes for thousands of models."""
 
@@ -165,8 +166,13 @@ class Rebuilds:
                 return False
             async with self._remembering:
                 await self._remember(rebuilds, ranges)
-            start = end + every
+            start, steps = end + every, self._steps(ranges)
         return True
+
+    def _steps(self, ranges: Iterable[Mapping[datetime, Answer]]) -> int:
+        """How many steps of what was answered fit into a batch's share of a slice: a slow query is asked seldom."""
+        series = sum(max(len(one) if isinstance(one, Vector) else 0 for one in answers.values()) for answers in ranges)
+        return max(FEWEST, SLICE // max(1, len(self._tasks)) // max(1, series))
 
     async def _remember(self, rebuilds: Sequence[Rebuild], ranges: Sequence[Mapping[datetime, Answer]]) -> None:
         """Have each of them remember a slice."""
