@@ -203,6 +203,12 @@ def test_past_the_blast_radius_a_person_is_asked_and_told_why() -> None:
 
 
 def test_the_intent_is_in_the_ledger_with_the_effect() -> None:
+    gone = step(a_record(OptionState.ASKING, approvals=approved_by("zoe")))
+    assert (only(gone).state, only(gone).approvals) == (OptionState.ASKING, ())
+    assert (
+        gone.status.timeline[-1].what == "containment last-healthy: the approval by zoe is void: on no roster any more"
+    )
+
     after = step(a_record(OptionState.ASKING, approvals=approved_by("alice")))
 
     (effect,) = after.effects

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.cluster.access import Access
-from tests.e2e.rows import PATIENT_LEASE, QUIET_TIERS, SEVERE, Rows, Scene, fact
+from tests.e2e.rows import PATIENT_LEASE, QUIET_TIERS, SEVERE, Rows, Scene, fact, scale
 from tocsin.api.quantities import format_time
 from tocsin.clock import SystemClock
 
@@ -187,6 +187,25 @@ def an_incident_is_handed_over_to_somebody_who_accepts_and_then_leads(scene: Sce
     assert lines[1].split()[6] == "ben"
     assert scene.told("ada", "Resolve", reason="I thought it was mine")[0] is False
     assert scene.told("ben", "Resolve", reason="a bad feed; it is fixed") == (True, "resolved")
+
+
+@row
+def the_approval_of_somebody_who_has_left_is_void_and_two_accounts_are_one_person(scene: Scene) -> None:
+    one, ben, other = (a_member(scene, user) for user in ("ada", "ben", "zoe"))
+    role(scene, one, ben, other | {"name": "ADA"})
+    scene.runs(replicas=2)
+    scene.guard(SEVERE, containment=[scale(1, approval={"required": 2})])
+    digest = scene.asks("stop")
+    assert scene.told("ada", "Approve", option="stop", digest=digest) == (True, "approved stop (1 of 2)")
+    assert scene.told("zoe", "Approve", option="stop", digest=digest) == (
+        False,
+        "zoe has approved already as ada: another person is needed",
+    )
+    role(scene, ben)
+    line = "containment stop: the approval by ada is void: on no roster any more"
+    scene.wait(lambda: line in [one["what"] for one in scene.status()["timeline"]], "the word on the approval")
+    assert scene.told("ben", "Approve", option="stop", digest=digest) == (True, "approved stop (1 of 2)")
+    assert scene.deployment()["spec"]["replicas"] == 2
 
 
 @row

@@ -22,6 +22,7 @@ from tocsin.decide.plan import Contain
 from tocsin.decide.proposal import action_class, propose
 from tocsin.decide.situation import Budget, NoTarget, Proposal, Refusal, Situation, TargetView
 from tocsin.decide.snapshot import keep_snapshot
+from tocsin.decide.standing import is_still_there
 from tocsin.decide.watch import assess
 
 MOST_ATTEMPTS = 5
@@ -195,7 +196,8 @@ def _ask(
     if proposal.digest != record.digest:
         record = _asked_anew(s, option, record, proposal)
     needs = max(record.needs, approvals_needed(option, status.severity, wary=wary))
-    record = record.model_copy(update={"needs": needs})
+    approvals = tuple(one for one in record.approvals if is_still_there(s, status, one.by))
+    record = record.model_copy(update={"needs": needs, "approvals": approvals})
     if brake(s, status):
         return Moved(record)
     if needs == 0:

@@ -81,7 +81,9 @@ def _lines(before: OptionRecord | None, after: OptionRecord) -> list[str]:
             return [f"containment {after.name}: the workload has followed"]
         if after.digest != before.digest:
             return [f"containment {after.name}: what would be done has changed, approvals are void: {after.summary}"]
-        return []
+        kept = {one.by for one in after.approvals}
+        gone = [one.by for one in before.approvals if one.by not in kept]
+        return [f"containment {after.name}: the approval by {by} is void: on no roster any more" for by in gone]
     detail = after.message
     if after.state is OptionState.EXECUTING:
         detail = f"{after.under}: {after.summary}"

@@ -21,9 +21,8 @@ from tocsin.api.incident import (
     TierStatus,
 )
 from tocsin.api.objects import clip
-from tocsin.api.policy import Tier
-from tocsin.decide.roster import reachable
 from tocsin.decide.situation import Situation, Trust
+from tocsin.decide.standing import are_one, is_of, tiers_of
 from tocsin.decide.story import tell
 from tocsin.decide.tiers import accountable_of, enter, next_after, tier_of
 from tocsin.decide.watch import compute
@@ -150,32 +149,15 @@ def _void(s: Situation, status: IncidentStatus, decision: Decision) -> str:
         return "void: it is older than the incident"
     if reference is not None and reference.uid not in (None, s.incident.metadata.uid):
         return f"void: its incidentRef.uid {reference.uid} is not this incident's"
-    if decision.spec.type is not DecisionType.ACCEPT and not _tiers_of(s, status, decision.spec.by):
+    if decision.spec.type is not DecisionType.ACCEPT and not tiers_of(s, status, decision.spec.by):
         return (
             f"{decision.spec.by} is a member of no Responder that is accountable or responsible in this policy's tiers"
         )
     return ""
 
 
-def _tiers_of(s: Situation, status: IncidentStatus, user: str) -> set[str]:
-    """The tiers for which a user may decide: a member of one that acts there, or of one that stands in for it."""
-    entered = {tier.name: tier for tier in status.tiers}
-
-    def acting(rule: Tier) -> tuple[str, ...]:
-        tier = entered.get(rule.name)
-        return (accountable_of(tier, rule) if tier else rule.accountable, *rule.responsible)
-
-    return {rule.name for rule in s.rules.tiers for role in acting(rule) if _is_of(s, user, role)}
-
-
-def _is_of(s: Situation, user: str, role: str) -> bool:
-    """Whether somebody is a member of a role, or of one that stands in for it."""
-    roles = [s.roster[name] for name in reachable(s.roster, role) if name in s.roster]
-    return any(member.user == user for one in roles for member in one.spec.members)
-
-
 def _acknowledge(s: Situation, status: IncidentStatus, decision: Decision) -> Verdict:
-    mine = _tiers_of(s, status, decision.spec.by)
+    mine = tiers_of(s, status, decision.spec.by)
     fresh = [tier.name for tier in status.tiers if tier.name in mine and tier.acknowledged_time is None]
     if not fresh:
         entered = any(tier.name in mine for tier in status.tiers)
@@ -194,7 +176,7 @@ def _acknowledge(s: Situation, status: IncidentStatus, decision: Decision) -> Ve
 
 def _hand_over(s: Situation, status: IncidentStatus, decision: Decision) -> Verdict:
     """Ask another role to take over the tiers of its author; until somebody there accepts, nothing else changes."""
-    to, mine = decision.spec.to or "", _tiers_of(s, status, decision.spec.by)
+    to, mine = decision.spec.to or "", tiers_of(s, status, decision.spec.by)
     if to not in s.roster:
         return Verdict(status, counted=False, message=f"there is no Responder {to} in this namespace")
     passed = [
@@ -216,7 +198,7 @@ def _hand_over(s: Situation, status: IncidentStatus, decision: Decision) -> Verd
 def _accept(s: Situation, status: IncidentStatus, decision: Decision) -> Verdict:
     """Take over: the tiers are theirs and acknowledged, and who accepts leads."""
     by = decision.spec.by
-    mine = [tier for tier in status.tiers if tier.handed_over and _is_of(s, by, tier.handed_over.to)]
+    mine = [tier for tier in status.tiers if tier.handed_over and is_of(s, by, tier.handed_over.to)]
     if not mine:
         return Verdict(status, counted=False, message=f"nothing was handed over to {by}")
     taken = {tier.name for tier in mine}
@@ -266,10 +248,12 @@ def _unanswerable(s: Situation, record: OptionRecord | None, decision: Decision)
     if record.digest != decision.spec.digest:
         return f"what would be done has changed: look again, and use the digest {record.digest}"
     if decision.spec.type is DecisionType.APPROVE:
-        if decision.spec.by == s.incident.spec.by:
-            return f"{decision.spec.by} asked for it and cannot approve it: four eyes"
-        if any(approval.by == decision.spec.by for approval in record.approvals):
-            return f"{decision.spec.by} has approved already: another person is needed"
+        by, asked = decision.spec.by, s.incident.spec.by
+        if asked and are_one(s, by, asked):
+            return f"{by} asked for it and cannot approve it: four eyes"
+        if approval := next((one for one in record.approvals if are_one(s, by, one.by)), None):
+            account = "" if approval.by == by else f" as {approval.by}"
+            return f"{by} has approved already{account}: another person is needed"
         if len(record.approvals) >= max(1, record.needs):
             return f"option {record.name} needs no further approval"
     return ""
@@ -314,7 +298,7 @@ def _resolve(s: Situation, status: IncidentStatus, decision: Decision) -> Verdic
 
 
 def _decided(s: Situation, status: IncidentStatus, decision: Decision) -> IncidentStatus:
-    mine = _tiers_of(s, status, decision.spec.by)
+    mine = tiers_of(s, status, decision.spec.by)
 
     def mark(tier: TierStatus) -> TierStatus:
         if tier.name not in mine or tier.decided_time is not None:

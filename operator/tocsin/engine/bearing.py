@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 from tocsin.api.decision import Decision, DecisionType
 from tocsin.api.incident import Incident
-from tocsin.api.policy import EscalationPolicy, Target
+from tocsin.api.policy import EscalationPolicy, Rules, Target
 from tocsin.api.responder import Responder
 from tocsin.decide.roster import reachable
 from tocsin.decide.staffing import told_by
@@ -62,8 +62,15 @@ def of_responder(store: Store, name: Name) -> Iterator[Wake]:
     yield from _open(
         one
         for one in store.incidents(name.namespace)
-        if one.rules is None or any(names.intersection(tier.roles) for tier in one.rules.tiers)
+        if one.rules is None or names.intersection(_roles_of(one, one.rules))
     )
+
+
+def _roles_of(incident: Incident, rules: Rules) -> set[str]:
+    """The roles of all tiers, those that took one over, and those that are asked to."""
+    named = {role for tier in rules.tiers for role in tier.roles}
+    handed = {tier.handed_over.to for tier in incident.status.tiers if tier.handed_over}
+    return named | handed | {tier.accountable for tier in incident.status.tiers if tier.accountable}
 
 
 def of_namespace(store: Store, namespace: str) -> Iterator[Wake]:

@@ -1,0 +1,69 @@
+"""Does every approval stand for another person, who is still there?"""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.builders import MIN, ROSTER, T0, a_decision, a_responder, a_situation, an_incident
+from tests.decide.test_people import DIGEST, the_status
+from tests.decide.test_tiers import an_entered, an_option
+from tocsin.api.incident import OptionState
+from tocsin.api.responder import Responder
+from tocsin.decide.people import hear
+from tocsin.decide.standing import are_one, is_still_there, tiers_of
+
+
+def a_role(name: str, **members: str) -> Responder:
+    """By user name: what each is called."""
+    spec = {"members": [{"user": user, "name": called} for user, called in members.items()]}
+    return Responder.model_validate({"metadata": {"name": name, "namespace": "models"}, "spec": spec})
+
+
+ACCOUNTS = ROSTER | {"owners": a_role("owners", ada="Ada Lee", adm_ada="ada  lee", ben="Ben")}
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [("ada", "ada", True), ("ada", "adm_ada", True), ("ada", "ben", False), ("nobody", "somebody", False)],
+)
+def test_two_accounts_of_one_name_are_one_person(one: str, other: str, same: bool) -> None:
+    assert are_one(a_situation(roster=ACCOUNTS), one, other) is same
+
+
+def test_who_has_handed_over_decides_no_more_and_is_still_there() -> None:
+    handed = an_incident(tiers=(an_entered("owners", accountable="night"),)).status
+    s = a_situation(roster=ROSTER | {"night": a_responder("night", "nora")})
+    assert (tiers_of(s, handed, "alice"), is_still_there(s, handed, "alice")) == (set(), True)
+    assert (tiers_of(s, handed, "nora"), is_still_there(s, handed, "nora")) == ({"owners"}, True)
+    assert is_still_there(s, handed, "zoe") is False
+
+
+def test_the_other_account_of_whoever_reported_cannot_approve() -> None:
+    incident = an_incident(by="adm_ada", **the_status())
+    decision = a_decision("Approve", "ada", option="last-healthy", digest=DIGEST)
+    (record,) = hear(a_situation(incident, decisions=(decision,), roster=ACCOUNTS), incident.status).decisions
+    assert (record.counted, record.message) == (False, "ada asked for it and cannot approve it: four eyes")
+
+
+USERS = [f"u{number}" for number in range(6)]
+
+
+@given(
+    st.lists(st.sampled_from(["Ada", "Ben", "Cleo"]), min_size=6, max_size=6),
+    st.lists(st.sampled_from(USERS), max_size=12),
+    st.integers(1, 5),
+)
+def test_no_fewer_persons_than_approvals(names: list[str], approving: list[str], needs: int) -> None:
+    called = dict(zip(USERS, names, strict=True))
+    asking = an_option(OptionState.ASKING, digest=DIGEST, needs=needs)
+    incident = an_incident(**the_status(containment=(asking,)))
+    decisions = tuple(
+        a_decision("Approve", user, T0 + place * MIN, option="last-healthy", digest=DIGEST, uid=f"{place}")
+        for place, user in enumerate(approving)
+    )
+    s = a_situation(incident, decisions=decisions, roster=ROSTER | {"owners": a_role("owners", **called)})
+    (record,) = hear(s, incident.status).containment
+    persons = {called[one.by] for one in record.approvals}
+    assert len(record.approvals) == len(persons) == min(needs, len({called[user] for user in approving}))
