@@ -246,6 +246,20 @@ REFUSED = (
         "tiers: [{name: owners, severity: SEV3, accountable: owners, informed: [a, a]}]",
         'spec.tiers[0].informed[1]: Duplicate value: "a"',
     ),
+    Refused(
+        "EscalationPolicy",
+        "a question with one answer",
+        "tiers: [{name: owners, severity: SEV3, accountable: owners,"
+        " questions: [{name: notify, text: notify them?, options: [always]}]}]",
+        "spec.tiers[0].questions[0].options in body should have at least 2 items",
+    ),
+    Refused(
+        "EscalationPolicy",
+        "a question twice",
+        "tiers: [{name: owners, severity: SEV3, accountable: owners, questions: ["
+        "{name: notify, text: notify them?, options: [a, b]}, {name: notify, text: and them?, options: [a, b]}]}]",
+        'spec.tiers[0].questions[1]: Duplicate value: {"name":"notify"}',
+    ),
     Refused("EscalationPolicy", "an unknown mode", "mode: Warn", 'spec.mode: Unsupported value: "Warn"'),
     Refused("EscalationPolicy", "a misspelt field", "tires: []", 'unknown field "spec.tires"'),
     # --- Incident
@@ -357,7 +371,8 @@ REFUSED = (
         "Decision",
         "escalated without a reason",
         "type: Escalate",
-        "spec: Invalid value: reason is required to reject, escalate, lower, hold, note, hand over and authorise",
+        "spec: Invalid value: reason is required to reject, escalate, lower, hold, note, hand over, decide and"
+        " authorise",
     ),
     Refused(
         "Decision",
@@ -367,6 +382,18 @@ REFUSED = (
     ),
     Refused(
         "Decision", "a role that is none", "{type: HandOver, reason: my shift ends, to: A}", f"spec.to in body {_NAME}"
+    ),
+    Refused(
+        "Decision",
+        "decided without a choice",
+        "{type: Decide, reason: the law says so, question: notify}",
+        "spec: Invalid value: question and choice are required to decide, and go with nothing else",
+    ),
+    Refused(
+        "Decision",
+        "no question's name",
+        "{type: Decide, question: A, choice: b, reason: because}",
+        f"spec.question in body {_LABEL}",
     ),
     # --- Responder
     Refused("Responder", "a role without people", "members: []", "spec.members in body should have at least 1 items"),

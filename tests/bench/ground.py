@@ -83,10 +83,17 @@ class Ground:
             process.start()
             try:
                 if behind is None:
-                    self.cluster.wait(lambda: '"leading"' in process.log, 60, "a leader")
+                    self._until_leading(process)
                 yield made
             finally:
                 process.stop()
+
+    def _until_leading(self, process: OperatorProcess) -> None:
+        try:
+            self.cluster.wait(lambda: '"leading"' in process.log, 60, "a leader")
+        except AssertionError as failed:
+            failed.add_note(f"what the operator said:\n{process.log[-4000:]}")
+            raise
 
     def written(self) -> list[str]:
         """What the operator has written since the audit log was last read, by resource, the Lease apart."""

@@ -91,7 +91,7 @@ def decision(type_: str, **more: Any) -> dict[str, Any]:
     return {"type": type_, "reason": "because"} | about | more
 
 
-RESPONDERS = ("Acknowledge", "Escalate", "Hold", "Resume", "Note", "HandOver", "Accept", "Resolve")
+RESPONDERS = ("Acknowledge", "Escalate", "Hold", "Resume", "Note", "HandOver", "Accept", "Decide", "Resolve")
 APPROVERS = ("Approve", "Reject", "Authorise", "Lower")
 
 

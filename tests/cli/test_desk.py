@@ -158,6 +158,7 @@ def office(served: Access, namespace: str, monkeypatch: pytest.MonkeyPatch) -> O
         ("escalate", {"reason": "the press calls", "tier": "board"}, {"tier": "board"}),
         ("lower", {"reason": "a test account", "severity": "SEV3"}, {"severity": "SEV3"}),
         ("hold", {"reason": "we fix it by hand"}, {}),
+        ("decide", {"question": "notify", "choice": "later", "reason": "the form asks for more"}, {}),
         ("handover", {"to": "night", "reason": "my shift ends"}, {}),
         ("accept", {}, {}),
         ("note", {"reason": "the vendor is called"}, {}),
@@ -339,7 +340,7 @@ def test_a_report_on_a_model_that_no_policy_names_or_several_do_says_so(office: 
 
 def test_what_the_schema_refuses_is_said_in_its_words(office: Office) -> None:
     with pytest.raises(
-        Mistake, match="reason is required to reject, escalate, lower, hold, note, hand over and authorise"
+        Mistake, match="reason is required to reject, escalate, lower, hold, note, hand over, decide and authorise"
     ):
         office.decide("hold", reason="x")
 

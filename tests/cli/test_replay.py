@@ -266,6 +266,7 @@ def test_a_policy_without_a_namespace_cannot_be_confined(tmp_path: Path, capsys:
             "resume",
             "note",
             "handover",
+            "decide",
             "accept",
             "resolve",
             "report",

@@ -178,6 +178,7 @@ def each_kind_of_decision_is_a_right_of_its_own(scene: Scene) -> None:
         "Note": {"reason": "because"},
         "HandOver": {"to": "risk", "reason": "because"},
         "Accept": {},
+        "Decide": {"question": "notify", "choice": "later", "reason": "because"},
         "Resume": {},
         "Resolve": {"reason": "because"},
         "Authorise": answer | {"policyRef": reference, "expireTime": "2099-01-01T00:00:00Z", "reason": "because"},

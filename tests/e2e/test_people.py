@@ -209,6 +209,31 @@ def the_approval_of_somebody_who_has_left_is_void_and_two_accounts_are_one_perso
 
 
 @row
+def an_unanswered_question_escalates_by_itself_and_keeps_a_grave_incident_open(scene: Scene) -> None:
+    notify = {
+        "name": "notify",
+        "text": "Must the regulator be told?",
+        "options": ["now", "later"],
+        "answeredBy": "risk",
+    }
+    watch(scene, decideWithin=SOON, questions=[notify], steps=["Look at the features of today."])
+    (page, *_) = scene.wait(lambda: scene.pages("owners"), "the page")
+    assert "1. Look at the features of today." in page["text"]
+    assert "To answer: Must the regulator be told? (notify: now, later)" in page["text"]
+    assert scene.told("ada", "Acknowledge") == (True, "acknowledged tier owners")
+    reason = fact(scene.until("tier.tocsin.dev/compliance"), "tier.tocsin.dev/compliance")[2]
+    assert reason == "tier owners missed its deadline to decide"
+    assert scene.told("ada", "Resolve", reason="I am tired") == (
+        False,
+        "at SEV2 every question must be answered first: notify of tier owners",
+    )
+    answer = {"question": "notify", "choice": "later", "reason": "no customer is affected"}
+    assert scene.told("ada", "Decide", **answer) == (False, "notify: it is not for ada to answer")
+    assert scene.told("ben", "Decide", **answer) == (True, "notify of tier owners: later")
+    assert scene.told("ada", "Resolve", reason="the feed is mended") == (True, "resolved")
+
+
+@row
 def harm_that_a_person_reports_makes_an_open_incident_the_worst(scene: Scene) -> None:
     watch(scene)
     open_ = scene.wait(lambda: scene.status().get("severity") and scene.incident(), "the incident")

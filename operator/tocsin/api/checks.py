@@ -106,6 +106,9 @@ def _policy_problems(spec: EscalationPolicySpec) -> list[str]:
     for place, tier in enumerate(spec.tiers):
         for part in ("responsible", "consulted", "informed"):
             problems += _twice(f"spec.tiers[{place}].{part}", "", getattr(tier, part))
+        problems += _twice(f"spec.tiers[{place}].questions", "name", [one.name for one in tier.questions])
+        for number, one in enumerate(tier.questions):
+            problems += _twice(f"spec.tiers[{place}].questions[{number}].options", "", one.options)
         if len(tier.responsible) + len(tier.consulted) + len(tier.informed) > 7:
             problems.append(f"spec.tiers[{place}]: {TOO_MANY}")
     for place, option in enumerate(spec.containment):

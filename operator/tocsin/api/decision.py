@@ -34,6 +34,7 @@ class DecisionType(StrEnum):
     HOLD = "Hold"
     RESUME = "Resume"
     RESOLVE = "Resolve"
+    DECIDE = "Decide"
     NOTE = "Note"
     HAND_OVER = "HandOver"
     ACCEPT = "Accept"
@@ -103,9 +104,15 @@ class DecisionSpec(ApiModel):
                     "to is required to hand over, and goes with nothing else",
                 ),
                 rule(
-                    "!(self.type in ['Reject', 'Escalate', 'Lower', 'Hold', 'Note', 'HandOver', 'Authorise'])"
+                    "self.type == 'Decide' ? has(self.question) && has(self.choice)"
+                    " : !has(self.question) && !has(self.choice)",
+                    "question and choice are required to decide, and go with nothing else",
+                ),
+                rule(
+                    "!(self.type in ['Reject', 'Escalate', 'Lower', 'Hold', 'Note', 'HandOver', 'Decide',"
+                    " 'Authorise'])"
                     " || (has(self.reason) && self.reason.size() >= 3)",
-                    "reason is required to reject, escalate, lower, hold, note, hand over and authorise",
+                    "reason is required to reject, escalate, lower, hold, note, hand over, decide and authorise",
                 ),
             ]
         }
@@ -129,6 +136,8 @@ class DecisionSpec(ApiModel):
         default=None,
         description="The Responder of this namespace to whom it is handed over; somebody there must accept.",
     )
+    question: Label | None = Field(default=None, description="The question of a tier that is answered.")
+    choice: Word | None = Field(default=None, description="The answer: one of the question's options.")
     expire_time: Time | None = Field(default=None, description="Until when an authorisation holds.")
     reason: Text | None = Field(default=None, description="Why.")
 

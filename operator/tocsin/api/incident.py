@@ -151,6 +151,16 @@ class HandOver(ApiModel):
     note: Text = Field(default="", description="What was done, what was seen, what is open.")
 
 
+class Answer(ApiModel):
+    """One question that was answered, for good."""
+
+    question: Label = Field(description="The question.")
+    choice: Word = Field(description="The answer.")
+    by: Word = Field(description="Who answered.")
+    time: Time = Field(description="When.")
+    reason: Text = Field(default="", description="Why.")
+
+
 class Lead(ApiModel):
     """The one person who leads the incident."""
 
@@ -184,6 +194,9 @@ class TierStatus(ApiModel):
     renewals: int = Field(default=0, description="How often an acknowledgement expired, so that it was paged again.")
     decided_by: Word | None = Field(default=None, description="Who decided.")
     decided_time: Time | None = Field(default=None, description="When.")
+    answers: Annotated[tuple[Answer, ...], Field(json_schema_extra=keyed("question"))] = Field(
+        default=(), max_length=4, description="The questions that were answered."
+    )
     missed: tuple[Literal["Acknowledge", "Deputy", "Contain", "Decide"], ...] = Field(
         default=(),
         max_length=4,

@@ -18,6 +18,7 @@ from tocsin.api.objects import (
     Metadata,
     ObjectName,
     Severity,
+    Text,
     Word,
     rule,
     shared,
@@ -265,6 +266,24 @@ class Option(ApiModel):
     )
 
 
+def keyed(field: str) -> JsonDict:
+    """A list that server-side apply merges by that key, and that holds each key once."""
+    return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [field]}
+
+
+class Question(ApiModel):
+    """What somebody of a tier must answer."""
+
+    name: Label = Field(description="The question's name, unique in the tier.")
+    text: Text = Field(min_length=3, description="The question, as a person reads it.")
+    options: Annotated[tuple[Word, ...], Field(json_schema_extra={"x-kubernetes-list-type": "set"})] = Field(
+        min_length=2, max_length=8, description="The answers that there are."
+    )
+    answered_by: ObjectName | None = Field(
+        default=None, description="The Responder that answers. Default: whoever may decide for the tier."
+    )
+
+
 TOO_MANY = "a tier names at most 8 Responders in all: name a Responder with more members, or another tier"
 Roles = Annotated[tuple[ObjectName, ...], Field(json_schema_extra={"x-kubernetes-list-type": "set"})]
 
@@ -307,18 +326,20 @@ class Tier(ApiModel):
     )
     decide_within: Duration | None = Field(
         default=None,
-        description="How long until somebody approves, rejects, lowers or resolves; else the next tier is entered.",
+        description="How long until every question is answered, or, without one, somebody approves, rejects, lowers or"
+        " resolves; else the next tier is entered.",
+    )
+    steps: tuple[Text, ...] = Field(
+        default=(), max_length=8, description="What its people should look at and do, in order; notices show them."
+    )
+    questions: Annotated[tuple[Question, ...], Field(json_schema_extra=keyed("name"))] = Field(
+        default=(), max_length=4, description="What must be answered; SEV1 and SEV2 are not resolved before."
     )
 
     @property
     def roles(self) -> tuple[str, ...]:
         """All its Responders, the accountable one first, each once."""
         return tuple(dict.fromkeys((self.accountable, *self.responsible, *self.consulted, *self.informed)))
-
-
-def keyed(field: str) -> JsonDict:
-    """A list that server-side apply merges by that key, and that holds each key once."""
-    return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [field]}
 
 
 Signals = Annotated[tuple[Annotated[Signal, shared()], ...], Field(max_length=32, json_schema_extra=keyed("name"))]

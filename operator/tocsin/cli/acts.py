@@ -36,6 +36,7 @@ ACTS = (
     Act("lower", DecisionType.LOWER, "lower the severity", reasoned=True, field="severity"),
     Act("hold", DecisionType.HOLD, "stop automation for this incident; people and deadlines go on", reasoned=True),
     Act("resume", DecisionType.RESUME, "let automation go on"),
+    Act("decide", DecisionType.DECIDE, "answer a question of your tier, for good", reasoned=True, field="question"),
     Act("handover", DecisionType.HAND_OVER, "ask another role to take over your tiers", reasoned=True, field="to"),
     Act("accept", DecisionType.ACCEPT, "take over what was handed over to you: you lead from then on"),
     Act("note", DecisionType.NOTE, "write into the story what you did or saw; it counts as progress", reasoned=True),
@@ -45,6 +46,7 @@ _FIELD_HELP = {
     "option": "which option; by default the one that asks",
     "tier": "which tier; by default the next one",
     "severity": "to what",
+    "question": "which question",
     "to": "the Responder that shall take over",
 }
 
@@ -61,9 +63,11 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
                 flag,
                 dest=act.field,
                 choices=choices,
-                required=act.field in ("severity", "to"),
+                required=act.field in ("severity", "to", "question"),
                 help=_FIELD_HELP[act.field],
             )
+        if act.field == "question":
+            parser.add_argument("--choice", required=True, help="the answer: one of its options")
         if act.bound:
             parser.add_argument("-y", "--yes", action="store_true", help="do not ask back")
         parser.add_argument("--reason", required=act.reasoned, help="why; it stays on record")

@@ -21,6 +21,8 @@ PATIENCE = 5.0
 """Seconds that a verdict is waited for."""
 PAUSE = 0.25
 """Seconds between two looks."""
+FIELDS = ("option", "tier", "severity", "to", "question", "choice", "reason")
+"""Of a Decision, as they are on the command line."""
 REVIEWS = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 
 
@@ -34,7 +36,7 @@ async def carry_out(arguments: argparse.Namespace) -> int:
             )
         if arguments.act is None:
             return await desk.authorise(arguments.policy, arguments.option, arguments.span, arguments.reason)
-        given = {name: getattr(arguments, name, None) for name in ("option", "tier", "severity", "to", "reason")}
+        given = {name: getattr(arguments, name, None) for name in FIELDS}
         return await desk.decide(arguments.act, arguments.incident, given, yes=getattr(arguments, "yes", False))
 
 

@@ -17,6 +17,7 @@ from tocsin.api.incident import Incident, TierStatus
 from tocsin.api.quantities import format_duration, format_time
 from tocsin.api.responder import Responder
 from tocsin.clock import SystemClock
+from tocsin.decide.questions import open_questions
 from tocsin.decide.roster import Roster, deputy, holes, on_duty, until
 from tocsin.decide.tiers import WORDS, accountable_of, open_deadlines, tier_of
 
@@ -118,6 +119,10 @@ def _show(console: Console, incident: Incident, roster: Roster, now: datetime) -
         console,
         "containment",
         (f"{one.name}: {one.state}: {one.summary}{_dash(one.message)}" for one in status.containment),
+    )
+    asked = open_questions(incident.rules, status) if incident.rules else iter(())
+    _section(
+        console, "questions", (f"{tier}: {one.text} ({one.name}: {', '.join(one.options)})" for tier, one in asked)
     )
     _section(console, "tiers", (_tier(one, incident, roster, now) for one in status.tiers))
     late = status.timeline[-LINES:]

@@ -13,6 +13,7 @@ from tocsin.api.policy import Rules
 from tocsin.api.quantities import format_duration, format_time
 from tocsin.decide.ledger import intend, parts_of
 from tocsin.decide.plan import Notice, Notify
+from tocsin.decide.questions import open_questions
 from tocsin.decide.roster import Duty, on_duty
 from tocsin.decide.situation import Situation
 from tocsin.decide.story import tell
@@ -239,10 +240,25 @@ def _text(s: Situation, status: IncidentStatus, tier: str, part: Part, duty: Dut
             + (f" (in {format_duration(deadline - s.now)})." if deadline > s.now else " (missed).")
             for limit, deadline in open_deadlines(entered, status)
         ]
+    lines += _tasks(s, status, tier, part) if not status.resolved_time else []
     if act := _next_act(status, tier, part):
         lines.append(f"With the plugin: kubectl tocsin {_PLUGIN[act[0]]} {metadata.name} -n {metadata.namespace}")
     lines.append(f"The whole story: kubectl describe incident {metadata.name} -n {metadata.namespace}")
     return clip("\n".join(lines), 4000)
+
+
+def _tasks(s: Situation, status: IncidentStatus, tier: str, part: Part) -> list[str]:
+    """What the policy wants the people of a tier to do, and what they have to answer."""
+    rule = tier_of(s.rules, tier)
+    if rule is None or part not in ("accountable", "successor", "responsible"):
+        return []
+    steps = [f"{place}. {step}" for place, step in enumerate(rule.steps, 1)]
+    asked = [
+        f"To answer: {one.text} ({one.name}: {', '.join(one.options)})"
+        for name, one in open_questions(s.rules, status)
+        if name == tier
+    ]
+    return [*(["To do:"] if steps else []), *steps, *asked]
 
 
 def _next_act(status: IncidentStatus, tier: str, part: Part) -> tuple[DecisionType, dict[str, str]] | None:

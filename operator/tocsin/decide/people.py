@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from tocsin.api.decision import Decision, DecisionType
@@ -20,7 +19,8 @@ from tocsin.api.incident import (
     Phase,
     TierStatus,
 )
-from tocsin.api.objects import clip
+from tocsin.api.objects import Severity, clip
+from tocsin.decide.questions import Verdict, answer_question, open_questions
 from tocsin.decide.situation import Situation, Trust
 from tocsin.decide.standing import are_one, is_of, tiers_of
 from tocsin.decide.story import tell
@@ -32,17 +32,10 @@ LATE = timedelta(minutes=10)
 """So long a Decision may take from its creation to us before it is taken for one that was heard and dropped."""
 MOST = 90
 """More records there are not, however quickly people decide."""
+_OWN_ROSTER = (DecisionType.ACCEPT, DecisionType.DECIDE)
+"""What others than the people of the tiers may be asked for."""
 WORDS = 200
 """So many characters of a reason stand in the record; all of them stand in the Decision."""
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What became of a Decision."""
-
-    status: IncidentStatus
-    counted: bool
-    message: str
 
 
 def hear(s: Situation, status: IncidentStatus) -> IncidentStatus:
@@ -122,6 +115,8 @@ def _judge(s: Situation, status: IncidentStatus, decision: Decision) -> Verdict:
             return _lower(s, status, decision)
         case DecisionType.HAND_OVER | DecisionType.ACCEPT:
             return (_accept if decision.spec.type is DecisionType.ACCEPT else _hand_over)(s, status, decision)
+        case DecisionType.DECIDE:
+            return answer_question(s, status, decision)
         case DecisionType.NOTE:
             return Verdict(status, counted=True, message="noted")
         case DecisionType.HOLD | DecisionType.RESUME:
@@ -149,7 +144,7 @@ def _void(s: Situation, status: IncidentStatus, decision: Decision) -> str:
         return "void: it is older than the incident"
     if reference is not None and reference.uid not in (None, s.incident.metadata.uid):
         return f"void: its incidentRef.uid {reference.uid} is not this incident's"
-    if decision.spec.type is not DecisionType.ACCEPT and not tiers_of(s, status, decision.spec.by):
+    if decision.spec.type not in _OWN_ROSTER and not tiers_of(s, status, decision.spec.by):
         return (
             f"{decision.spec.by} is a member of no Responder that is accountable or responsible in this policy's tiers"
         )
@@ -289,6 +284,10 @@ def _lower(s: Situation, status: IncidentStatus, decision: Decision) -> Verdict:
 
 
 def _resolve(s: Situation, status: IncidentStatus, decision: Decision) -> Verdict:
+    asked = [f"{one.name} of tier {tier}" for tier, one in open_questions(s.rules, status)]
+    if asked and status.severity and status.severity.at_least(Severity.SEV2):
+        why = f"at {status.severity} every question must be answered first: {', '.join(asked)}"
+        return Verdict(status, counted=False, message=why)
     open_signals = [signal.name for signal in status.signals if signal.sustained or signal.missing]
     if open_signals and not decision.spec.reason:
         why = f"{', '.join(open_signals)} has not recovered: resolving it now needs a reason"
@@ -301,7 +300,8 @@ def _decided(s: Situation, status: IncidentStatus, decision: Decision) -> Incide
     mine = tiers_of(s, status, decision.spec.by)
 
     def mark(tier: TierStatus) -> TierStatus:
-        if tier.name not in mine or tier.decided_time is not None:
+        rule = tier_of(s.rules, tier.name)
+        if tier.name not in mine or tier.decided_time is not None or (rule and rule.questions):
             return tier
         return tier.model_copy(update={"decided_by": decision.spec.by, "decided_time": s.now})
 
