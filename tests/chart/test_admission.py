@@ -16,6 +16,8 @@ from tests.chart.conftest import RULES, Release
 ROLES = {
     "alice": ("tocsin-responder",),
     "bob": ("tocsin-approver",),
+    "grace": ("tocsin-compliance",),
+    "eve": ("tocsin-executive",),
     "carol": ("tocsin-policy-author", "edit"),
     "dave": ("tocsin-policy-author",),
     "erin": ("tocsin-records",),
@@ -86,6 +88,10 @@ def decision(type_: str, **more: Any) -> dict[str, Any]:
             about = {"incidentRef": INCIDENT, "option": "back", "digest": DIGEST}
         case "Lower":
             about = {"incidentRef": INCIDENT, "severity": "SEV4"}
+        case "HandOver":
+            about = {"incidentRef": INCIDENT, "to": "night"}
+        case "Decide":
+            about = {"incidentRef": INCIDENT, "question": "notify", "choice": "later"}
         case _:
             about = {"incidentRef": INCIDENT}
     return {"type": type_, "reason": "because"} | about | more
@@ -93,20 +99,24 @@ def decision(type_: str, **more: Any) -> dict[str, Any]:
 
 RESPONDERS = ("Acknowledge", "Escalate", "Hold", "Resume", "Note", "HandOver", "Accept", "Decide", "Resolve")
 APPROVERS = ("Approve", "Reject", "Authorise", "Lower")
+ALL = (*RESPONDERS, *APPROVERS)
+MAY = {
+    "alice": RESPONDERS,
+    "bob": APPROVERS,
+    "grace": (*RESPONDERS, "Reject", "Lower"),
+    "eve": ("Acknowledge", "Escalate", "Note", "HandOver", "Accept", "Decide"),
+    "mallory": (),
+}
 
 
-@pytest.mark.parametrize(
-    ("who", "type_"), [("alice", type_) for type_ in RESPONDERS] + [("bob", type_) for type_ in APPROVERS]
-)
+@pytest.mark.parametrize(("who", "type_"), [(who, type_) for who, types in MAY.items() for type_ in types])
 def test_a_role_decides_under_its_own_name(place: Place, who: str, type_: str) -> None:
     assert "created" in place.create(who, "Decision", decision(type_, by=who), "--dry-run=server")
 
 
 @pytest.mark.parametrize(
     ("who", "type_"),
-    [("bob", type_) for type_ in RESPONDERS]
-    + [("alice", type_) for type_ in APPROVERS]
-    + [("mallory", type_) for type_ in (*RESPONDERS, *APPROVERS)],
+    [(who, type_) for who, types in MAY.items() for type_ in ALL if type_ not in types],
 )
 def test_without_the_right_a_decision_is_refused_by_name(place: Place, who: str, type_: str) -> None:
     right = type_.lower()
