@@ -105,6 +105,7 @@ MAY = {
     "bob": APPROVERS,
     "grace": (*RESPONDERS, "Reject", "Lower"),
     "eve": ("Acknowledge", "Escalate", "Note", "HandOver", "Accept", "Decide"),
+    "frank": (),
     "mallory": (),
 }
 

@@ -41,7 +41,7 @@ def _reachable(responder: Responder, roster: Roster) -> Finding:
 def untold(responder: Responder) -> str:
     """Who could not be told, for lack of a channel."""
     silent = [one.name for one in responder.spec.members if not channels_of(responder, one.user)]
-    return f"no channels, so nobody would be told: {', '.join(silent)}" if silent else ""
+    return f"no channels, so nobody would be told: {', '.join(silent)}; add spec.channels" if silent else ""
 
 
 def _hole(roster: Roster, name: str, now: datetime) -> str:
