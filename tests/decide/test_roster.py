@@ -183,6 +183,21 @@ def test_roles_that_stand_in_for_each_other_in_a_circle_end_and_are_told() -> No
     assert list(holes(roster, "owners", T0)) == [(T0, T0 + HOUR)]
 
 
+@pytest.mark.parametrize(
+    ("links", "way"),
+    [
+        ({"a": "a"}, ("a", "a")),
+        ({"a": "b", "b": "a"}, ("a", "b", "a")),
+        ({"a": "b", "b": "c", "c": "a"}, ("a", "b", "c", "a")),
+        ({"a": "b", "b": "c", "c": "b"}, ()),
+        ({"a": "b"}, ()),
+    ],
+)
+def test_the_way_of_a_circle(links: dict[str, str], way: tuple[str, ...]) -> None:
+    roster = a_roster(*(a_role(name, "ada", escalateTo=other) for name, other in links.items()))
+    assert cycle(roster, "a") == way
+
+
 def test_a_hole_is_seen_a_week_ahead() -> None:
     roster = a_roster(
         a_role("owners", "ada", "ben", away={"ada": (T0 + DAY, T0 + 3 * DAY), "ben": (T0 + 2 * DAY, T0 + 9 * DAY)})
@@ -346,6 +361,7 @@ def test_ever_more_roles_that_stand_in_for_each_other_cost_no_more_than_each_onc
         )
     )
     assert on_duty(roster, "r0", T0) is None
+    assert cycle(roster, "r0") == ()
     assert len(reachable(roster, "r0")) == 16
     assert len(list(holes(roster, "r0", T0))) == 1
 

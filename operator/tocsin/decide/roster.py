@@ -76,17 +76,22 @@ def reachable(roster: Roster, name: str) -> tuple[str, ...]:
 
 
 def cycle(roster: Roster, name: str) -> tuple[str, ...]:
-    """The way on which a role stands in for itself at last; empty when there is none."""
-
-    def search(way: tuple[str, ...]) -> tuple[str, ...]:
-        for following in _others(roster, way[-1]):
+    """The shortest way on which a role stands in for itself at last; empty when there is none."""
+    before: dict[str, str] = {}
+    waiting = [name]
+    while waiting:
+        one = waiting.pop(0)
+        for following in _others(roster, one):
             if following == name:
-                return (*way, name)
-            if following not in way and (found := search((*way, following))):
-                return found
-        return ()
-
-    return search((name,))
+                way = [name]
+                while one != name:
+                    way.insert(0, one)
+                    one = before[one]
+                return (name, *way)
+            if following not in before:
+                before[following] = one
+                waiting.append(following)
+    return ()
 
 
 def until(roster: Roster, name: str, at: datetime) -> datetime | None:
