@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
+from itertools import islice
 from zoneinfo import ZoneInfo
 
 from tocsin.api.responder import Channel, Member, Responder, ResponderSpec, Rotation, Weekday, WorkingHours
@@ -19,7 +20,7 @@ WEEK, SECOND = timedelta(days=7), timedelta(seconds=1)
 _DAYS = tuple(Weekday)
 _IN_A_ROW = 16
 """So many roles may stand in for each other; what is named after them is not looked at."""
-_FORESEEN = 100
+_FORESEEN = 30
 """So many changes are looked through for the next person; who is on duty then, is so for long."""
 
 Roster = Mapping[str, Responder]
@@ -213,7 +214,7 @@ def _changes(roster: Roster, name: str, after: datetime) -> Iterator[datetime]:
     specs = [roster[one].spec for one in reachable(roster, name) if one in roster]
     fixed = sorted({instant for spec in specs for instant in _fixed(spec) if instant > after}, reverse=True)
     while True:
-        moving = [instant for spec in specs for instant in _moving(spec, after) if instant > after]
+        moving = [instant for spec in specs for instant in _moving(spec, after)]
         instants = [*moving, *fixed[-1:]]
         if not instants:
             return
@@ -233,7 +234,7 @@ def _fixed(spec: ResponderSpec) -> Iterator[datetime]:
 
 
 def _moving(spec: ResponderSpec, after: datetime) -> Iterator[datetime]:
-    """Instants around another at which a week or working hours begin or end; the next one is among them."""
+    """When the next week begins, and when working hours next begin or end."""
     zone = _zone_of(spec)
     if spec.rotation:
         start, week = _start(spec.rotation), _week(spec.rotation, zone, after)
@@ -241,8 +242,8 @@ def _moving(spec: ResponderSpec, after: datetime) -> Iterator[datetime]:
             yield _handover(start, zone, week + 1)
     if spec.working_hours:
         today = after.astimezone(zone).date()
-        for days in range(8):
-            yield from _hours_of(spec.working_hours, zone, today + timedelta(days=days))
+        days = (_hours_of(spec.working_hours, zone, today + timedelta(days=one)) for one in range(8))
+        yield from islice((instant for day in days for instant in day if instant > after), 1)
 
 
 def _works(hours: WorkingHours, zone: ZoneInfo, at: datetime) -> bool:
