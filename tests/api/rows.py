@@ -250,14 +250,14 @@ REFUSED = (
         "EscalationPolicy",
         "a question with one answer",
         "tiers: [{name: owners, severity: SEV3, accountable: owners,"
-        " questions: [{name: notify, text: notify them?, options: [always]}]}]",
+        " questions: [{name: notify, text: notify them, options: [always]}]}]",
         "spec.tiers[0].questions[0].options in body should have at least 2 items",
     ),
     Refused(
         "EscalationPolicy",
         "a question twice",
         "tiers: [{name: owners, severity: SEV3, accountable: owners, questions: ["
-        "{name: notify, text: notify them?, options: [a, b]}, {name: notify, text: and them?, options: [a, b]}]}]",
+        "{name: notify, text: notify them, options: [a, b]}, {name: notify, text: and them, options: [a, b]}]}]",
         'spec.tiers[0].questions[1]: Duplicate value: {"name":"notify"}',
     ),
     Refused("EscalationPolicy", "an unknown mode", "mode: Warn", 'spec.mode: Unsupported value: "Warn"'),

@@ -105,7 +105,6 @@ MAY = {
     "bob": APPROVERS,
     "grace": (*RESPONDERS, "Reject", "Lower"),
     "eve": ("Acknowledge", "Escalate", "Note", "HandOver", "Accept", "Decide"),
-    "frank": (),
     "mallory": (),
 }
 
@@ -123,6 +122,12 @@ def test_without_the_right_a_decision_is_refused_by_name(place: Place, who: str,
     right = type_.lower()
     said = place.create(who, "Decision", decision(type_, by=who), "--dry-run=server")
     assert f"{who} lacks the right to {right} in namespace {place.name}: RBAC verb create on decisions/{right}" in said
+
+
+def test_an_auditor_decides_nothing(place: Place) -> None:
+    for type_ in ALL:
+        said = place.create("frank", "Decision", decision(type_, by="frank"), "--dry-run=server")
+        assert 'User "frank" cannot create resource "decisions"' in said
 
 
 DECISION = decision("Acknowledge")

@@ -35,6 +35,9 @@ ASKING = {
 }
 
 
+ANSWER = {"question": "notify", "choice": "later"}
+
+
 class Meanwhile:
     """A clock that stands at T0, and in whose pauses something happens, as it would while a person waits."""
 
@@ -158,8 +161,8 @@ def office(served: Access, namespace: str, monkeypatch: pytest.MonkeyPatch) -> O
         ("escalate", {"reason": "the press calls", "tier": "board"}, {"tier": "board"}),
         ("lower", {"reason": "a test account", "severity": "SEV3"}, {"severity": "SEV3"}),
         ("hold", {"reason": "we fix it by hand"}, {}),
-        ("decide", {"question": "notify", "choice": "later", "reason": "the form asks for more"}, {}),
-        ("handover", {"to": "night", "reason": "my shift ends"}, {}),
+        ("decide", ANSWER | {"reason": "the form asks for more"}, ANSWER),
+        ("handover", {"to": "night", "reason": "my shift ends"}, {"to": "night"}),
         ("accept", {}, {}),
         ("note", {"reason": "the vendor is called"}, {}),
         ("resume", {}, {}),

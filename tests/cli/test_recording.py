@@ -226,7 +226,7 @@ def test_acts(tmp_path: Path) -> None:
         pytest.param(
             "- {at: 1m, type: Ack, by: a}",
             "[0].type: input should be 'Acknowledge', 'Approve', 'Reject', 'Escalate', 'Lower', 'Hold', 'Resume',"
-            " 'Resolve' or 'Authorise'",
+            " 'Resolve', 'Decide', 'Note', 'HandOver', 'Accept' or 'Authorise'",
             id="no such act",
         ),
         pytest.param("- {at: 1m, type: Hold, by: a, why: b}", "[0].why: unknown field", id="an unknown field"),

@@ -72,7 +72,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
             parser.add_argument("-y", "--yes", action="store_true", help="do not ask back")
         parser.add_argument("--reason", required=act.reasoned, help="why; it stays on record")
         _namespace(parser)
-        parser.set_defaults(run=run, act=act)
+        parser.set_defaults(run=run, act=act, word=act.word)
     parser = commands.add_parser(
         "report",
         help="open an incident that no metric sees, or join the open one",

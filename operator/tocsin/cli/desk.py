@@ -34,7 +34,7 @@ async def carry_out(arguments: argparse.Namespace) -> int:
             return await desk.report(
                 arguments.model, arguments.reason, arguments.source, arguments.harm, arguments.policy
             )
-        if arguments.act is None:
+        if arguments.word == "authorise":
             return await desk.authorise(arguments.policy, arguments.option, arguments.span, arguments.reason)
         given = {name: getattr(arguments, name, None) for name in FIELDS}
         return await desk.decide(arguments.act, arguments.incident, given, yes=getattr(arguments, "yes", False))
