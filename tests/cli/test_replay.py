@@ -255,7 +255,7 @@ def test_a_policy_without_a_namespace_cannot_be_confined(tmp_path: Path, capsys:
 @pytest.mark.parametrize(
     "word",
     [
-        *("replay", "lint", "status", "show", "timeline", "explain", "oncall"),
+        *("replay", "lint", "status", "show", "timeline", "explain", "oncall", "coverage"),
         *(
             "ack",
             "approve",

@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.builders import HOUR, MIN, ROSTER, T0, an_incident
+from tests.builders import HOUR, MIN, ROSTER, T0, a_policy, an_incident
 from tests.cli.test_desk import use
 from tests.cluster.access import Access
 from tests.decide.test_containment import a_record
 from tests.decide.test_roster import ROTATION, a_role, a_roster
 from tests.decide.test_tiers import an_entered
 from tocsin.api.incident import Incident, IncidentStatus, OptionState
+from tocsin.api.policy import EscalationPolicy, EscalationPolicyStatus
 from tocsin.cli.main import main, parser
 from tocsin.cli.views import show
 
@@ -118,6 +119,43 @@ def test_oncall_shows_who_until_when_who_stands_in_and_the_holes(capsys: pytest.
     assert second.split() == ["night", "Nora", *(when := ["Mon", "11-23", "10:00Z"]), "nobody", "from", *when]
     assert all(len(line) <= 80 for line in (head, first, second))
     assert printed(capsys, [], "oncall", roster={}) == ["there is no Responder"]
+
+
+def a_covered(name: str, *conditions: tuple[str, str, str], **spec: Any) -> EscalationPolicy:
+    made = a_policy(**spec)
+    facts = [
+        {"type": kind, "status": status, "reason": reason, "lastTransitionTime": T0}
+        for kind, status, reason in (("Ready", "True", "Accepted"), ("Measured", "True", "HasData"), *conditions)
+    ]
+    until = (T0 + HOUR) if name == "agreed" else None
+    option = {"name": "stop", "class": "C", "digest": f"sha256:{'0' * 64}", "authorisedUntil": until}
+    status = EscalationPolicyStatus.model_validate({"conditions": facts, "options": [option]})
+    metadata = made.metadata.model_copy(update={"name": name})
+    return made.model_copy(update={"metadata": metadata, "status": status})
+
+
+def test_coverage_shows_what_lacks_something_first(capsys: pytest.CaptureFixture[str]) -> None:
+    staffed = ("Staffed", "True", "Staffed")
+    bare = [{"name": "churn"}]
+    policies = [
+        a_covered("asks", staffed),
+        a_covered("agreed", staffed),
+        a_covered("watched", staffed, mode="Observe"),
+        a_covered("alone", ("Staffed", "False", "Hole")),
+        a_covered("new"),
+        a_covered("bare", staffed, models=bare, containment=[]),
+    ]
+    head, *lines = printed(capsys, policies, "coverage")
+    assert head.split() == ["MODEL", "POLICY", "READY", "DATA", "PEOPLE", "CONTAINED"]
+    assert [line.split(maxsplit=5) for line in map(str.rstrip, lines)] == [
+        ["churn", "bare", "yes", "yes", "yes", "never"],
+        ["fraud", "alone", "yes", "yes", "Hole", "asks"],
+        ["fraud", "new", "yes", "yes", "unknown", "asks"],
+        ["fraud", "agreed", "yes", "yes", "yes", "authorised until Mon 11-23 10:00Z"],
+        ["fraud", "asks", "yes", "yes", "yes", "asks"],
+        ["fraud", "watched", "yes", "yes", "yes", "rehearsed only"],
+    ]
+    assert printed(capsys, [], "coverage") == ["there is no policy"]
 
 
 @pytest.mark.parametrize(("output", "read"), [("json", json.loads), ("yaml", yaml.safe_load)])

@@ -10,6 +10,7 @@ from kubernetes.aio.config import ConfigException, list_kube_config_contexts
 
 from tocsin.api.incident import Incident
 from tocsin.api.objects import API_VERSION
+from tocsin.api.policy import EscalationPolicy
 from tocsin.api.responder import Responder
 from tocsin.apiserver import ApiError, ApiServer, NoAnswer, path
 from tocsin.cli.files import Mistake
@@ -21,6 +22,9 @@ async def look(word: str, name: str | None, namespace: str | None) -> tuple[Any,
         where = default if namespace is None else namespace
         if word == "status":
             return [Incident.model_validate(one) for one in await listed(api, "incidents", where)], {}
+        if word == "coverage":
+            policies = await listed(api, "escalationpolicies", where)
+            return [EscalationPolicy.model_validate(one) for one in policies], {}
         responders = [Responder.model_validate(one) for one in await listed(api, "responders", where)]
         roster = {one.metadata.name: one for one in responders}
         if word != "oncall":

@@ -1,4 +1,4 @@
-"""``kubectl tocsin status|show|timeline|explain|oncall``: what is there, for people; nothing is changed."""
+"""``kubectl tocsin status|show|timeline|explain|oncall|coverage``: what is there, for people; nothing is changed."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from rich.console import Console
 from rich.table import Table
 
 from tocsin.api.incident import Incident, TierStatus
+from tocsin.api.objects import condition
+from tocsin.api.policy import EscalationPolicy, Mode, PolicyModel
 from tocsin.api.quantities import format_duration, format_time
 from tocsin.api.responder import Responder
 from tocsin.clock import SystemClock
@@ -35,6 +37,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         ("timeline", "the whole story of an incident", "incident"),
         ("explain", "why an incident has its severity, and why each tier was entered", "incident"),
         ("oncall", "who is on duty, until when, and who stands in", "responder"),
+        ("coverage", "which models are watched, reach somebody and may be contained; what lacks something first", ""),
     ):
         parser = commands.add_parser(word, help=help_, description=f"{help_[0].upper()}{help_[1:]}.")
         if about == "incident":
@@ -193,12 +196,49 @@ def _oncall(console: Console, responders: Sequence[Responder], roster: Roster, n
     console.print(_table(["ROLE", "ON DUTY", "UNTIL", "DEPUTY", "THIS WEEK"], rows))
 
 
+def _coverage(console: Console, policies: Sequence[EscalationPolicy], _: Roster, now: datetime) -> None:
+    if not policies:
+        console.print("there is no policy")
+        return
+    several = len({one.metadata.namespace for one in policies}) > 1
+    rows = []
+    for policy in policies:
+        name = f"{policy.metadata.namespace}/{policy.metadata.name}" if several else policy.metadata.name
+        facts = [_fact(policy, kind) for kind in ("Ready", "Measured", "Staffed")]
+        for model in policy.spec.models:
+            contained = _contained(policy, model, now)
+            lacks = contained == "never" or any(fact != "yes" for fact in facts)
+            rows.append((not lacks, (model.name, name, *facts, contained)))
+    heads = ["MODEL", "POLICY", "READY", "DATA", "PEOPLE", "CONTAINED"]
+    console.print(_table(heads, [row for _, row in sorted(rows)]))
+
+
+def _fact(policy: EscalationPolicy, kind: str) -> str:
+    found = condition(policy.status.conditions, kind)
+    if found is None or found.status == "Unknown":
+        return "unknown"
+    return "yes" if found.status == "True" else found.reason
+
+
+def _contained(policy: EscalationPolicy, model: PolicyModel, now: datetime) -> str:
+    """Whether the policy may act on a model, and on whose word."""
+    if model.target is None or not policy.spec.containment:
+        return "never"
+    if policy.spec.mode is Mode.OBSERVE:
+        return "rehearsed only"
+    until_ = [one.authorised_until for one in policy.status.options if one.authorised_until]
+    if standing := [one for one in until_ if one > now]:
+        return f"authorised until {_minute(max(standing))}"
+    return "by itself" if any(one.approval.required == 0 for one in policy.spec.containment) else "asks"
+
+
 _VIEWS: Mapping[str, View] = {
     "status": _status,
     "show": _show,
     "timeline": _timeline,
     "explain": _explain,
     "oncall": _oncall,
+    "coverage": _coverage,
 }
 
 
