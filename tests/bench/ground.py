@@ -42,6 +42,14 @@ class Operator:
         assert self.process.process is not None
         return Meter(self.process.process.pid)
 
+    def answers(self) -> bool:
+        """Whether its metrics are served."""
+        try:
+            self.metric("tocsin_leading")
+        except OSError:
+            return False
+        return True
+
     def metric(self, name: str, labels: str = "") -> float:
         """The sum of a metric's samples whose labels match; 0 when there is none."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=10) as answer:
@@ -84,6 +92,7 @@ class Ground:
             try:
                 if behind is None:
                     self._until_leading(process)
+                self.cluster.wait(made.answers, 60, "an operator that answers", every=0.1)
                 yield made
             finally:
                 process.stop()

@@ -20,10 +20,8 @@ REASONS = {
     " encoding it, none of it foremost (pprof): the same writes alone take more than the target. See [decision"
     " 8](decisions/0008-lists-from-the-cache.md) and [decision 9](decisions/0009-a-held-target-is-remembered.md) for"
     " what it was.",
-    4: "The operator is one process in Python on a machine that it shares with the API server, and two thirds of its"
-    " requests are reads that the floor W′ does not count. When this was measured, what was open already was decided"
-    " again every second, which [decision 12](decisions/0012-deciding-on-news.md) has ended since. The API server takes"
-    " 118 ms itself for each.",
+    4: "the operator is one process in Python, which computes for half of that time, on a machine whose two cores it"
+    " shares with the API server; and two thirds of its requests are reads, which the floor W′ does not count.",
     6: "a tier entry is one write, of an incident, for which the API server takes 25 ms of processor time (decoding,"
     " validating, encoding and telling the watches of some kilobytes; no part foremost, by pprof) and our process 13,"
     " while a write of the floor W′ takes 3. The second ratio is to what this server bears of the very same writes.",
