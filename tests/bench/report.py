@@ -25,16 +25,18 @@ REASONS = {
     6: "a tier entry is one write, of an incident, for which the API server takes 25 ms of processor time (decoding,"
     " validating, encoding and telling the watches of some kilobytes; no part foremost, by pprof) and our process 13,"
     " while a write of the floor W′ takes 3. The second ratio is to what this server bears of the very same writes.",
-    7: "a policy holds 3.5 kB in the store, 2.5 in the rounds, 0.6 in a memory and 0.8 in kopf, each measured alone;"
-    " 1,000 policies are within the target. At 5,000 the rebuild of 100 minutes takes minutes on this machine, and what"
-    " is evaluated meanwhile is kept until it ends; Python's allocator keeps the room. [Decision"
+    7: "a policy holds 3.5 kB in the store, 2.5 in the rounds, 0.6 in a memory and 0.8 in kopf, each measured alone, so"
+    " that 10,000 would fit; 1,000 do. What a process has beyond that after a start is the room that passed through it,"
+    " which Python's allocator keeps: the lists, and the past, of which ten steps of all series are held at once. How"
+    " much each of them leaves at 10,000 has not been taken apart. [Decision"
     " 14](decisions/0014-what-ten-thousand-policies-hold.md) says what it was.",
     9: "an evaluation of ours has a fixed part, the Lease, the gauges and one query a round, which 300 models share;"
     " with 1,000 it costs half as much (see how cost grows). Argo Rollouts writes the status of an AnalysisRun at"
     " each evaluation; Tocsin writes nothing.",
-    11: "the thousand incidents that the tenant has open were decided once a second by the same process that contains"
-    " the others' models, which [decision 12](decisions/0012-deciding-on-news.md) has ended since. Before"
-    " [decision 11](decisions/0011-tenants-take-turns.md) everybody also waited for the slow query.",
+    11: "the same process, and the same API server on two cores, open the tenant's thousand incidents meanwhile."
+    " Namespaces take turns ([decision 11](decisions/0011-tenants-take-turns.md)), so that others wait for one step of"
+    " the tenant's at a time; but the step that both servers are at takes their processors. Before that decision and"
+    " [decision 12](decisions/0012-deciding-on-news.md) it was 3.5 ×, and everybody waited for the slow query.",
 }
 """Why a row is missed."""
 TARGETS = {
