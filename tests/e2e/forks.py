@@ -82,7 +82,7 @@ def _start(order: dict[str, Any]) -> int:
         sys.stdin.close()
         os.environ.update(order["environment"])
         if SHIFT in os.environ:
-            SystemClock.now = _shifted  # type: ignore[method-assign]  # this process has a clock of its own
+            SystemClock.now = _shifted  # type: ignore[method-assign, assignment]  # this process has a clock of its own
         code = operator(order["arguments"])
     finally:
         os._exit(code)

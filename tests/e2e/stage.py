@@ -174,7 +174,7 @@ class Stage:
 
     def let_channels_be_read(self) -> None:
         """What the chart does for each of channelNamespaces."""
-        role = {"apiVersion": "rbac.authorization.k8s.io/v1", "metadata": {"namespace": self.namespace}}
+        role: dict[str, Any] = {"apiVersion": "rbac.authorization.k8s.io/v1", "metadata": {"namespace": self.namespace}}
         self.cluster.declare(
             role
             | {
@@ -250,7 +250,7 @@ class Stage:
     def decide(self, user: str, kind: str, **spec: Any) -> str:
         """A Decision as that person, by kubectl; raises CommandError with the server's words."""
         incident = self.incident()
-        body = {
+        body: dict[str, Any] = {
             "apiVersion": API,
             "kind": "Decision",
             "metadata": {"generateName": f"{kind.lower()}-", "namespace": self.namespace},
