@@ -265,6 +265,27 @@ def test_a_signal_without_series_has_no_data(make: Callable[..., Bench]) -> None
     assert reading.reason == "Empty"
 
 
+@pytest.mark.parametrize(
+    ("age", "since"),
+    [
+        pytest.param(timedelta(days=9), T0 - timedelta(hours=1, minutes=30), id="as far as it is remembered"),
+        pytest.param(5 * MINUTE, T0 - 4 * MINUTE, id="since there is a policy"),
+    ],
+)
+def test_data_is_not_missed_from_before_there_was_a_policy(
+    make: Callable[..., Bench], age: timedelta, since: datetime
+) -> None:
+    """A model and its policy that are applied together: the first scrape may come after the first evaluation."""
+    bench = make()
+    rounds = bench.rounds()
+    made = policy(signals=[SIGNAL | {"noData": {"after": "30m", "then": "Alert"}}], containment=[])
+    metadata = made.metadata.model_copy(update={"creation_timestamp": T0 + MINUTE - age})
+    rounds.guard(made.model_copy(update={"metadata": metadata}))
+    play(bench, rounds, 1)
+    assert rounds.memories[PAIR]["latency"].no_data_since == since
+    assert bool(bench.woken) == (T0 + MINUTE - since >= timedelta(minutes=30))
+
+
 class SlowPast(FakePrometheus):
     """Answers what was only when it is let to, and keeps how far back it was asked."""
 

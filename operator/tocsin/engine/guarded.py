@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from tocsin.api.incident import Incident
@@ -11,7 +11,7 @@ from tocsin.api.objects import Metadata
 from tocsin.api.policy import EscalationPolicy, EscalationPolicySpec, PolicyModel, Rules, Signal
 from tocsin.decide import signals
 from tocsin.decide.defaults import SignalRule, freeze
-from tocsin.decide.situation import Failed, NoData, Reading, Vector
+from tocsin.decide.situation import Failed, Memory, NoData, Reading, Vector
 from tocsin.observe.cluster import Name
 from tocsin.observe.queries import Prepared, Unusable
 from tocsin.settings import Settings, Tenancy
@@ -49,6 +49,8 @@ class Guarded:
     """One policy as the rounds see it."""
 
     uid: str
+    created: datetime | None
+    """When the policy was made: data that was missing before is not missed."""
     spec: EscalationPolicySpec
     rules: Mapping[str, Rules]
     """The policy cut to each model, by the model's name."""
@@ -75,6 +77,13 @@ class Guarded:
         """Go on with what another knew, and has told, of these models and signals."""
         self.readings = {which: reading for which, reading in old.readings.items() if which in kept}
         self.shown = self.gist()
+
+    def since_creation(self, memory: Memory) -> Memory:
+        """What was rebuilt, without a lack of data from before there was a policy: a model may have begun with it."""
+        lacking = memory.no_data_since
+        if lacking is None or self.created is None or lacking >= self.created:
+            return memory
+        return replace(memory, no_data_since=self.created)
 
     def gist(self) -> Mapping[tuple[str, str], tuple[str, str]]:
         """What the readings are, without the numbers that move all the time."""
@@ -170,6 +179,7 @@ def guarded_by(policy: EscalationPolicy, settings: Settings, speaks_for: str) ->
     spans = [policy.spec.reopen_window, *healthy_after]
     return Guarded(
         uid=policy.metadata.uid,
+        created=policy.metadata.creation_timestamp,
         spec=policy.spec,
         rules=rules,
         watched=tuple(

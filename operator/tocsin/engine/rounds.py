@@ -300,7 +300,7 @@ class Rounds:
             self._lost[rebuild.key] = lost_at
         else:
             for pair, memory in rebuild.memories.items():
-                self.memories.setdefault(pair, {})[watched.rule.name] = memory
+                self.memories.setdefault(pair, {})[watched.rule.name] = rebuild.guarded.since_creation(memory)
             for at, heard in rebuild.meanwhile:
                 for pair, reading in heard.items():
                     self._advance(watched, pair, at, reading)
