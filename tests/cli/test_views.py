@@ -95,6 +95,29 @@ def test_show_says_what_was_done_and_who_must_do_what(capsys: pytest.CaptureFixt
     assert "line 2 [of the story]" not in text
 
 
+HOSTILE = "a [bold]loan[/] was [/nothing] refused :bomb:"
+
+
+@pytest.mark.parametrize("word", ["status", "show", "timeline", "explain"])
+def test_what_people_write_is_printed_as_it_is(capsys: pytest.CaptureFixture[str], word: str) -> None:
+    written = an_open(
+        waiting_for=HOSTILE,
+        held={"by": "ada", "time": T0, "reason": HOSTILE},
+        timeline=({"time": T0, "what": HOSTILE},),
+        score=STATUS["score"] | {"terms": [{"name": "signals", "value": "1", "because": HOSTILE}]},
+    )
+    lines = printed(
+        capsys, [written] if word == "status" else written, word, *(["fraud-1"] if word != "status" else [])
+    )
+    assert "[/nothing]" in " ".join(lines)
+    assert "[bold]loan[/]" in "".join(" ".join(lines).split()) or "[bold]loan[/]" in " ".join(lines)
+
+
+def test_one_role_of_all_namespaces_is_refused_with_the_way_on(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["oncall", "owners", "-A"]) == 2
+    assert capsys.readouterr().err == "-A shows every role: name a namespace to see owners, with -n\n"
+
+
 def test_the_timeline_is_whole(capsys: pytest.CaptureFixture[str]) -> None:
     lines = printed(capsys, an_open(timeline_dropped=3), "timeline", "fraud-1")
     assert lines[0] == "(3 older lines were dropped)"

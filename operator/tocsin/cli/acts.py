@@ -23,7 +23,7 @@ class Act:
     reasoned: bool = False
     """Whether it needs a reason."""
     field: str = ""
-    """The further option that it takes: option, tier, severity or to."""
+    """The further option that it takes: option, tier, severity, to or question."""
     bound: bool = False
     """Whether it is bound to what exactly an option would do."""
 

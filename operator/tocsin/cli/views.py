@@ -18,6 +18,7 @@ from tocsin.api.objects import condition
 from tocsin.api.policy import EscalationPolicy, Mode, PolicyModel
 from tocsin.api.quantities import format_duration, format_time
 from tocsin.api.responder import Responder
+from tocsin.cli.files import Mistake
 from tocsin.clock import SystemClock
 from tocsin.decide.questions import open_questions
 from tocsin.decide.roster import Roster, deputy, holes, on_duty, until
@@ -56,21 +57,23 @@ def run(arguments: argparse.Namespace) -> int:
     """Look at the cluster of the kubeconfig."""
     from tocsin.cli.looking import look
 
-    namespace = "" if getattr(arguments, "all_namespaces", False) else arguments.namespace
-    found, roster = asyncio.run(look(arguments.word, getattr(arguments, "name", None), namespace))
+    everywhere, name = getattr(arguments, "all_namespaces", False), getattr(arguments, "name", None)
+    if everywhere and name:
+        raise Mistake(f"-A shows every role: name a namespace to see {name}, with -n")
+    found, roster = asyncio.run(look(arguments.word, name, "" if everywhere else arguments.namespace))
     show(arguments, found, roster, SystemClock().now())
     return 0
 
 
 def show(arguments: argparse.Namespace, found: Any, roster: Roster, now: datetime) -> None:
-    """Print what was found, as a table or for programs; colours only on a terminal."""
+    """Print what was found, as a table or for programs; colours only on a terminal, and no markup in people's words."""
     match arguments.output:
         case "json":
             print(json.dumps(_plain(found), indent=2, ensure_ascii=False))
         case "yaml":
             print(yaml.safe_dump(_plain(found), sort_keys=False, allow_unicode=True), end="")
         case _:
-            _VIEWS[arguments.word](Console(highlight=False, soft_wrap=False), found, roster, now)
+            _VIEWS[arguments.word](Console(highlight=False, markup=False, emoji=False), found, roster, now)
 
 
 def _plain(found: Any) -> Any:
@@ -106,7 +109,8 @@ def _urgency(incident: Incident) -> tuple[str, bool, str, str]:
 
 def _show(console: Console, incident: Incident, roster: Roster, now: datetime) -> None:
     status, metadata = incident.status, incident.metadata
-    console.print(f"[bold]{metadata.name}[/]  {status.severity or ''} {status.phase}, model {incident.spec.model}")
+    console.print(metadata.name, style="bold", end="")
+    console.print(f"  {status.severity or ''} {status.phase}, model {incident.spec.model}")
     if incident.spec.by:
         console.print(f"  reported by {incident.spec.by}: {incident.spec.reason}")
     if status.opened_time:
@@ -116,7 +120,7 @@ def _show(console: Console, incident: Incident, roster: Roster, now: datetime) -
         console.print(f"  led by {status.lead.user} since {format_time(status.lead.time)}")
     console.print(f"  waiting for {status.waiting_for or 'nobody'}{_dash(_due(status.next_deadline_time, now))}")
     if status.held:
-        console.print(f"  [yellow]on hold by {status.held.by}: {status.held.reason}[/]")
+        console.print(f"  on hold by {status.held.by}: {status.held.reason}", style="yellow")
     _section(console, "signals", (f"{one.name}: {one.message}" for one in status.signals))
     _section(
         console,
@@ -152,7 +156,7 @@ def _timeline(console: Console, incident: Incident, _: Roster, now: datetime) ->
     if incident.status.timeline_dropped:
         console.print(f"({incident.status.timeline_dropped} older lines were dropped)")
     for one in incident.status.timeline:
-        console.print(f"{format_time(one.time)}  {one.what}", soft_wrap=True, markup=False)
+        console.print(f"{format_time(one.time)}  {one.what}", soft_wrap=True)
 
 
 def _explain(console: Console, incident: Incident, _: Roster, now: datetime) -> None:
@@ -163,11 +167,11 @@ def _explain(console: Console, incident: Incident, _: Roster, now: datetime) -> 
     console.print(f"{status.severity}: risk {score.risk} of 100, the worst of episode {status.episode}")
     rows = [(term.name, str(term.value), term.because) for term in score.terms]
     console.print(_table(["TERM", "ADDS", "BECAUSE"], rows))
-    console.print(f"The sum alone gives {score.band}.", markup=False)
+    console.print(f"The sum alone gives {score.band}.")
     for floor in score.floors:
-        console.print(f"Besides: {floor}.", markup=False)
+        console.print(f"Besides: {floor}.")
     if lowered := status.lowered:
-        console.print(f"{lowered.by} lowered it to {lowered.to} at {format_time(lowered.time)}.", markup=False)
+        console.print(f"{lowered.by} lowered it to {lowered.to} at {format_time(lowered.time)}.")
     _section(console, "tiers", (f"{tier.name}: {tier.reason}" for tier in status.tiers))
 
 
@@ -254,9 +258,9 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
 def _section(console: Console, title: str, lines: Iterator[str]) -> None:
     found = list(lines)
     if found:
-        console.print(f"\n[bold]{title}[/]")
+        console.print(f"\n{title}", style="bold")
     for line in found:
-        console.print(f"  {line}", markup=False, soft_wrap=True)
+        console.print(f"  {line}", soft_wrap=True)
 
 
 def _due(at: datetime | None, now: datetime) -> str:

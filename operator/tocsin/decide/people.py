@@ -20,9 +20,9 @@ from tocsin.api.incident import (
     TierStatus,
 )
 from tocsin.api.objects import Severity, clip
-from tocsin.decide.questions import Verdict, answer_question, open_questions
+from tocsin.decide.questions import answer_question, open_questions
 from tocsin.decide.situation import Situation, Trust
-from tocsin.decide.standing import are_one, is_of, tiers_of
+from tocsin.decide.standing import Verdict, are_one, is_of, tiers_of
 from tocsin.decide.story import tell
 from tocsin.decide.tiers import accountable_of, enter, next_after, tier_of
 from tocsin.decide.watch import compute

@@ -3,23 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from tocsin.api.decision import Decision
 from tocsin.api.incident import Answer, IncidentStatus, TierStatus
 from tocsin.api.policy import Question, Rules
 from tocsin.decide.situation import Situation
-from tocsin.decide.standing import is_of, tiers_of
+from tocsin.decide.standing import Verdict, is_of, tiers_of
 from tocsin.decide.tiers import tier_of
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What became of a Decision."""
-
-    status: IncidentStatus
-    counted: bool
-    message: str
 
 
 def open_questions(rules: Rules, status: IncidentStatus) -> Iterator[tuple[str, Question]]:

@@ -1,12 +1,23 @@
-"""Who may decide for which tier, who has left, and who is one and the same person."""
+"""Who may decide for which tier, who has left, who is one and the same person, and what became of a Decision."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 from tocsin.api.incident import IncidentStatus
 from tocsin.api.policy import Tier
 from tocsin.decide.roster import reachable
 from tocsin.decide.situation import Situation
 from tocsin.decide.tiers import accountable_of
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of a Decision."""
+
+    status: IncidentStatus
+    counted: bool
+    message: str
 
 
 def tiers_of(s: Situation, status: IncidentStatus, user: str) -> set[str]:
