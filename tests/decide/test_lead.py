@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -104,6 +105,18 @@ def test_who_accepts_answers_for_the_tier_and_leads() -> None:
     assert (status.lead.user, status.lead.because) == ("nora", "Accepted")
     assert verdict(decided(a_decision("Resolve", "nora", reason="done"), tiers=status.tiers))[0] is True
     assert verdict(decided(a_decision("Resolve", "alice", reason="done"), tiers=status.tiers))[0] is False
+
+
+def test_what_was_missed_before_somebody_took_over_enters_no_further_tier() -> None:
+    missed = {"missed": ("Acknowledge",), "deputy": "bob", "deputy_deadline": T0 + HOUR}
+    handed = an_entered("owners", handed_over=HANDED, contain_deadline=None, **missed)
+    incident = an_incident(opened_time=T0, severity="SEV3", tiers=(handed,))
+    decisions = (a_decision("Accept", "nora", T0 + MIN),)
+    s = a_situation(incident, now=T0 + MIN, decisions=decisions, roster=ROSTER | NIGHT, affected=Decimal(0))
+    assert [(tier.name, tier.missed, tier.deputy) for tier in plan(s).status.tiers if tier.name == "owners"] == [
+        ("owners", (), None)
+    ]
+    assert "tier owners missed its deadline to acknowledge" not in [tier.reason for tier in plan(s).status.tiers]
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from tocsin.decide.questions import answer_question, open_questions
 from tocsin.decide.situation import Situation, Trust
 from tocsin.decide.standing import Verdict, are_one, is_of, tiers_of
 from tocsin.decide.story import tell
-from tocsin.decide.tiers import accountable_of, enter, next_after, tier_of
+from tocsin.decide.tiers import accountable_of, enter, forgiven, next_after, tier_of
 from tocsin.decide.watch import compute
 
 HEARD = 40
@@ -204,8 +204,7 @@ def _accept(s: Situation, status: IncidentStatus, decision: Decision) -> Verdict
                 "handed_over": None,
                 "acknowledged_by": by,
                 "acknowledged_time": s.now,
-                "deputy": None,
-                "deputy_deadline": None,
+                **forgiven(tier),
             }
         )
         if tier.handed_over and tier.name in taken

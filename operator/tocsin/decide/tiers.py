@@ -102,14 +102,12 @@ def expire_acknowledgements(s: Situation, status: IncidentStatus) -> IncidentSta
         if rule is None or until is None or tier.acknowledged_time is None or until > s.now:
             tiers.append(tier)
             continue
-        update = {
+        update: dict[str, object] = {
             "acknowledged_by": None,
             "acknowledged_time": None,
             "acknowledgement_expire_time": None,
             "acknowledge_deadline": _after(s.now, rule.acknowledge_within),
-            "deputy": None,
-            "deputy_deadline": None,
-            "missed": tuple(one for one in tier.missed if one not in ("Acknowledge", "Deputy")),
+            **forgiven(tier),
             "renewals": tier.renewals + 1,
         }
         span = format_duration(rule.acknowledgement_expires)
@@ -117,6 +115,12 @@ def expire_acknowledgements(s: Situation, status: IncidentStatus) -> IncidentSta
         lines.append(f"tier {tier.name}: {words}")
         tiers.append(tier.model_copy(update=update))
     return tell(status.model_copy(update={"tiers": tuple(tiers)}), s.now, lines)
+
+
+def forgiven(tier: TierStatus) -> dict[str, object]:
+    """What changes when somebody is asked, or answers, anew: the silence before, and who was paged for it, is over."""
+    missed = tuple(one for one in tier.missed if one not in ("Acknowledge", "Deputy"))
+    return {"deputy": None, "deputy_deadline": None, "missed": missed}
 
 
 def hold_acknowledgements(s: Situation, before: IncidentStatus, status: IncidentStatus) -> IncidentStatus:
