@@ -16,7 +16,8 @@ from tocsin.apiserver import ApiError, ApiServer, NoAnswer, path
 from tocsin.clock import Clock
 from tocsin.decide.plan import Event
 from tocsin.decide.policy import Surroundings, report
-from tocsin.decide.staffing import report_responder
+from tocsin.decide.staffing import report_responder, told_by
+from tocsin.engine.bearing import of_responder
 from tocsin.engine.incidents import Unlucky
 from tocsin.engine.posting import Posting
 from tocsin.engine.rounds import Rounds
@@ -101,6 +102,10 @@ class Policies:
             return
         status = report_responder(responder, self.store.responders(name.namespace), now)
         await self._write("Responder", responder, status)
+        if told_by(responder) != told_by(responder.model_copy(update={"status": status})):
+            for wake in of_responder(self.store, name):  # our own write comes back as no news
+                if wake.key.work == "policy":
+                    self.at("policy", Name(*wake.key.about[:2]), now)
         self.at("responder", name, min(status.until or now + CHECK_READY, now + CHECK_READY))
 
     def _taken_targets(self, policy: EscalationPolicy) -> dict[str, str]:
