@@ -65,6 +65,7 @@ _LABEL = "should match '^[a-z0-9]([-a-z0-9]*[a-z0-9])?$'"
 _BACKWARDS = "from: '2026-11-24T00:00:00Z', until: '2026-11-23T00:00:00Z'"
 _NAME = "should match '^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$'"
 _DURATION = "should match '^([0-9]{1,5}(h|m|s|ms)){1,4}$'"
+_REASON = "reason is required, but to acknowledge, accept and resume: why, in a few words"
 _AUTHORISE = "Authorise requires policyRef, option, digest and expireTime; nothing else takes policyRef or expireTime"
 
 REFUSED = (
@@ -329,26 +330,26 @@ REFUSED = (
     Refused(
         "Decision",
         "an incident is resolved by name only",
-        "type: Resolve",
-        "spec: Invalid value: incidentRef.uid is required to approve, reject, lower and resolve",
+        "{type: Resolve, reason: it is over}",
+        "spec: Invalid value: incidentRef.uid is required to approve, reject, break glass, lower and resolve",
     ),
     Refused(
         "Decision",
         "an approval of nothing in particular",
-        "{type: Approve, incidentRef: {uid: u}}",
-        "spec: Invalid value: option and digest are required to approve and reject: both stand in the incident's"
-        " status.containment",
+        "{type: Approve, incidentRef: {uid: u}, reason: seen}",
+        "spec: Invalid value: option and digest are required to approve, reject and break glass: both stand in the"
+        " incident's status.containment",
     ),
     Refused(
         "Decision",
         "an acknowledgement of an option",
         "option: back",
-        "spec: Invalid value: option and digest go with Approve, Reject and Authorise only",
+        "spec: Invalid value: option and digest go with Approve, Reject, BreakGlass and Authorise only",
     ),
     Refused(
         "Decision",
         "a digest that is none",
-        "{type: Approve, incidentRef: {uid: u}, option: back, digest: 'sha256:abc'}",
+        "{type: Approve, incidentRef: {uid: u}, option: back, digest: 'sha256:abc', reason: seen}",
         "spec.digest in body should match '^sha256:[0-9a-f]{64}$'",
     ),
     Refused(
@@ -371,8 +372,37 @@ REFUSED = (
         "Decision",
         "escalated without a reason",
         "type: Escalate",
-        "spec: Invalid value: reason is required to reject, escalate, lower, hold, note, hand over, decide and"
-        " authorise",
+        f"spec: Invalid value: {_REASON}",
+    ),
+    Refused(
+        "Decision",
+        "approved without a reason",
+        f"{{type: Approve, incidentRef: {{uid: u}}, option: back, digest: '{DIGEST}'}}",
+        f"spec: Invalid value: {_REASON}",
+    ),
+    Refused(
+        "Decision",
+        "resolved with hardly a reason",
+        "{type: Resolve, incidentRef: {uid: u}, reason: ok}",
+        f"spec: Invalid value: {_REASON}",
+    ),
+    Refused(
+        "Decision",
+        "the glass is broken without a reason",
+        f"{{type: BreakGlass, incidentRef: {{uid: u}}, option: back, digest: '{DIGEST}'}}",
+        f"spec: Invalid value: {_REASON}",
+    ),
+    Refused(
+        "Decision",
+        "classified as nothing",
+        "{type: Classify, reason: looked at}",
+        "spec: Invalid value: classification is required to classify, and goes with nothing else",
+    ),
+    Refused(
+        "Decision",
+        "an acknowledgement with a post-mortem",
+        "postMortem: {owner: ada, dueTime: '2026-11-23T14:32:00Z'}",
+        "spec: Invalid value: postMortem goes with Resolve only",
     ),
     Refused(
         "Decision",

@@ -59,11 +59,23 @@ ACCEPTED = (
     (
         "Decision",
         "an approval",
-        f"{{type: Approve, incidentRef: {{uid: u}}, option: back, digest: '{DIGEST}'}}",
+        f"{{type: Approve, incidentRef: {{uid: u}}, option: back, digest: '{DIGEST}', reason: seen}}",
     ),
     ("Decision", "a lowering", "{type: Lower, incidentRef: {uid: u}, severity: SEV4, reason: false alarm}"),
     ("Decision", "an escalation to a tier", "{type: Escalate, tier: board, reason: press}"),
-    ("Decision", "a resolution", "{type: Resolve, incidentRef: {uid: u}}"),
+    ("Decision", "a resolution", "{type: Resolve, incidentRef: {uid: u}, reason: over}"),
+    (
+        "Decision",
+        "a resolution with a post-mortem",
+        "{type: Resolve, incidentRef: {uid: u}, reason: over,"
+        " postMortem: {owner: ada, dueTime: '2026-12-01T00:00:00Z'}}",
+    ),
+    (
+        "Decision",
+        "a classification",
+        "{type: Classify, reason: looked at, classification: {impact: None, legalExposure: Likely,"
+        " materiality: Unknown}}",
+    ),
     (
         "Decision",
         "a standing authorisation",

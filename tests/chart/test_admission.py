@@ -84,8 +84,11 @@ def decision(type_: str, **more: Any) -> dict[str, Any]:
         case "Authorise":
             about: dict[str, Any] = {"policyRef": {"name": "credit", "uid": "u"}, "option": "back", "digest": DIGEST}
             about |= {"expireTime": "2027-01-01T00:00:00Z"}
-        case "Approve" | "Reject":
+        case "Approve" | "Reject" | "BreakGlass":
             about = {"incidentRef": INCIDENT, "option": "back", "digest": DIGEST}
+        case "Classify":
+            judged = {"impact": "Minor", "legalExposure": "None", "materiality": "Unknown"}
+            about = {"incidentRef": INCIDENT, "classification": judged}
         case "Lower":
             about = {"incidentRef": INCIDENT, "severity": "SEV4"}
         case "HandOver":
@@ -97,9 +100,20 @@ def decision(type_: str, **more: Any) -> dict[str, Any]:
     return {"type": type_, "reason": "because"} | about | more
 
 
-RESPONDERS = ("Acknowledge", "Escalate", "Hold", "Resume", "Note", "HandOver", "Accept", "Decide", "Resolve")
+RESPONDERS = (
+    "Acknowledge",
+    "Escalate",
+    "Hold",
+    "Resume",
+    "Note",
+    "HandOver",
+    "Accept",
+    "Decide",
+    "Classify",
+    "Resolve",
+)
 APPROVERS = ("Approve", "Reject", "Authorise", "Lower")
-ALL = (*RESPONDERS, *APPROVERS)
+ALL = (*RESPONDERS, *APPROVERS, "BreakGlass")
 MAY = {
     "alice": RESPONDERS,
     "bob": APPROVERS,

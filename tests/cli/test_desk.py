@@ -22,7 +22,7 @@ from tocsin.cli.main import main
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 GROUP = "/apis/tocsin.dev/v1alpha1"
-DIGEST = "sha256:" + "a" * 64
+DIGEST, OTHER = "sha256:" + "a" * 64, "sha256:" + "b" * 64
 ASKING = {
     "name": "last-healthy",
     "type": "RollBack",
@@ -35,6 +35,8 @@ ASKING = {
 }
 
 
+JUDGED = {"impact": "Minor", "legal_exposure": "Likely", "materiality": "Unknown"}
+CLASSIFIED = {"impact": "Minor", "legalExposure": "Likely", "materiality": "Unknown"}
 ANSWER = {"question": "notify", "choice": "later"}
 
 
@@ -167,6 +169,12 @@ def office(served: Access, namespace: str, monkeypatch: pytest.MonkeyPatch) -> O
         ("note", {"reason": "the vendor is called"}, {}),
         ("resume", {}, {}),
         ("resolve", {"reason": "rolled back"}, {}),
+        (
+            "resolve",
+            {"reason": "rolled back", "post_mortem": "bob", "within": "48h"},
+            {"postMortem": {"owner": "bob", "dueTime": "2026-11-25T09:00:00Z"}},
+        ),
+        ("classify", JUDGED | {"reason": "seen"}, {"classification": CLASSIFIED}),
     ],
 )
 def test_an_act_becomes_a_decision_under_the_persons_own_name(
@@ -211,7 +219,7 @@ def test_an_incident_is_named_as_kubectl_prints_it(office: Office, name: str) ->
     assert len(office.decisions()) == 1
 
 
-@pytest.mark.parametrize("word", ["approve", "reject"])
+@pytest.mark.parametrize("word", ["approve", "reject", "break-glass"])
 def test_an_answer_is_bound_to_what_exactly_is_asked(
     office: Office, capsys: pytest.CaptureFixture[str], word: str
 ) -> None:
@@ -246,9 +254,9 @@ def test_nothing_is_approved_by_accident(
 
     if mistake:
         with pytest.raises(Mistake, match=mistake):
-            office.decide("approve", ask=ask, yes=yes)
+            office.decide("approve", ask=ask, yes=yes, reason="seen")
     else:
-        office.decide("approve", ask=ask, yes=yes)
+        office.decide("approve", ask=ask, yes=yes, reason="seen")
 
     assert len(office.decisions()) == decided
 
@@ -268,6 +276,39 @@ def test_an_approval_of_nothing_shows_the_next_command(office: Office, option: d
         office.decide("approve", yes=True, **option)
 
     assert str(refused.value).splitlines() == [words, f"see: kubectl describe incident fraud-1 -n {office.namespace}"]
+
+
+BROKEN = {
+    "option": "stop",
+    "digest": OTHER,
+    "by": "bob",
+    "time": T0,
+    "reason": "patients wait",
+    "approveDeadline": T0 + timedelta(hours=24),
+}
+
+
+def test_what_was_ordered_alone_is_approved_afterwards(office: Office, capsys: pytest.CaptureFixture[str]) -> None:
+    office.say(containment=({**ASKING, "state": "Executed"},), break_glass=(BROKEN,))
+
+    office.decide("approve", yes=True, reason="it was right")
+
+    (decision,) = office.decisions()
+    assert (decision.spec.option, decision.spec.digest) == ("stop", OTHER)
+    assert capsys.readouterr().out.startswith("stop, which bob ordered alone: patients wait\n")
+
+
+def test_what_asks_is_approved_before_what_was_ordered_alone(office: Office) -> None:
+    office.say(containment=(ASKING,), break_glass=(BROKEN,))
+    office.decide("approve", yes=True, reason="seen")
+    office.decide("approve", yes=True, reason="seen", option="stop")
+    assert sorted(one.spec.option or "" for one in office.decisions()) == ["last-healthy", "stop"]
+
+
+def test_a_span_that_is_none_is_a_mistake_that_shows_one(office: Office) -> None:
+    with pytest.raises(Mistake) as refused:
+        office.decide("resolve", reason="over", post_mortem="bob", within="soon")
+    assert str(refused.value) == "--within: 'soon' is not a duration: write for example 30s, 15m or 1h30m"
 
 
 def test_an_incident_that_is_not_there_shows_the_next_command(office: Office) -> None:
@@ -342,9 +383,7 @@ def test_a_report_on_a_model_that_no_policy_names_or_several_do_says_so(office: 
 
 
 def test_what_the_schema_refuses_is_said_in_its_words(office: Office) -> None:
-    with pytest.raises(
-        Mistake, match="reason is required to reject, escalate, lower, hold, note, hand over, decide and authorise"
-    ):
+    with pytest.raises(Mistake, match="reason is required, but to acknowledge, accept and resume"):
         office.decide("hold", reason="x")
 
 

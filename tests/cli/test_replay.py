@@ -82,8 +82,8 @@ def test_the_chat_is_stopped_by_two_people(capsys: pytest.CaptureFixture[str]) -
     assert (episode["severity"], episode["missed"]) == ("SEV1", [])
     texts = [line["text"] for line in played["timeline"] if line["kind"] == "decision"]
     assert texts[1:4:2] == [
-        "mia@hospital.example: Approve: approved stop (1 of 2)",
-        "ruth@hospital.example: Approve: approved stop (2 of 2)",
+        "mia@hospital.example: Approve: approved stop (1 of 2) — the answers are dangerous",
+        "ruth@hospital.example: Approve: approved stop (2 of 2) — seen the answers",
     ]
 
 
@@ -260,6 +260,8 @@ def test_a_policy_without_a_namespace_cannot_be_confined(tmp_path: Path, capsys:
             "ack",
             "approve",
             "reject",
+            "break-glass",
+            "classify",
             "escalate",
             "lower",
             "hold",

@@ -382,7 +382,10 @@ def test_the_command_creates_a_valid_decision(fields: dict[str, Any], kind: str,
     command = next_command(the_situation(status), status, "owners", "accountable")
 
     whoami = 'kubectl() { test "$1" = auth && echo alice || cat; }'
-    pasted = subprocess.run(["sh", "-c", f"{whoami}; {command}"], capture_output=True, text=True, check=True)
+    typed = 'because "it" \\ helps\n'
+    pasted = subprocess.run(
+        ["sh", "-c", f"{whoami}; {command}"], input=typed, capture_output=True, text=True, check=True
+    )
     parsed = json.loads(pasted.stdout)
     decision = Decision.model_validate(parsed)
     assert decision.spec.by == "alice"
@@ -391,6 +394,7 @@ def test_the_command_creates_a_valid_decision(fields: dict[str, Any], kind: str,
     assert (decision.spec.incident_ref.name, decision.spec.incident_ref.uid) == ("fraud-1", "incident-uid")
     assert {name: parsed["spec"][name] for name in more} == more
     assert parsed["metadata"]["generateName"] == f"{kind.lower()}-"
+    assert decision.spec.reason == (None if kind in ("Acknowledge", "Accept") else "because it  helps")
 
 
 def test_when_nothing_is_asked_the_command_shows_the_incident() -> None:

@@ -144,10 +144,22 @@ REFUSALS = (
     ),
     pytest.param(a_decision("Resume", "alice"), {}, "nothing is on hold", id="a resumption of nothing"),
     pytest.param(
-        a_decision("Resolve", "alice"),
-        SUSTAINED,
-        "latency has not recovered: resolving it now needs a reason",
-        id="a resolution in the middle of a breach without a reason",
+        a_decision("Resolve", "alice", reason="it is over"),
+        {},
+        "at SEV2 somebody must write a post-mortem: give postMortem.owner and postMortem.dueTime",
+        id="a resolution of what is grave without anybody to learn from it",
+    ),
+    pytest.param(
+        a_decision("Resolve", "alice", reason="it is over", postMortem={"owner": "alice", "dueTime": T0}),
+        {},
+        "postMortem.dueTime 2026-11-23T09:00:00Z has passed already",
+        id="a post-mortem that was due before",
+    ),
+    pytest.param(
+        a_decision("Lower", "alice", severity="SEV3", reason="it wears off"),
+        {},
+        "SEV2 is lowered only by compliance, which is accountable for the highest tier entered",
+        id="a lowering out of SEV2 by a lower tier",
     ),
 )
 
@@ -250,20 +262,20 @@ def test_escalate(tier: str | None, entered: str) -> None:
 
 def test_lower_remembers_what_was_computed_then() -> None:
     status = heard(
-        a_decision("Lower", "alice", severity="SEV3", reason="a test account"),
+        a_decision("Lower", "carol", severity="SEV3", reason="a test account"),
         incident=an_incident(**the_status(**SUSTAINED)),
     )
 
     assert verdict(status) == (True, "lowered from SEV2 to SEV3")
     assert status.severity is Severity.SEV3
     assert status.lowered is not None
-    assert (status.lowered.by, status.lowered.to, status.lowered.computed) == ("alice", "SEV3", "SEV2")
+    assert (status.lowered.by, status.lowered.to, status.lowered.computed) == ("carol", "SEV3", "SEV2")
 
 
 def test_lower_goes_by_what_is_computed_now_where_the_status_still_shows_worse() -> None:
     rule = SignalRule.of(the_rules().signals[0])
     status = heard(
-        a_decision("Lower", "alice", severity="SEV3", reason="it wears off"),
+        a_decision("Lower", "carol", severity="SEV3", reason="it wears off"),
         incident=an_incident(**the_status(**SUSTAINED)),
         rules=the_rules(a_policy(risk={"regulatory": 1, "reputation": 1})),
         signals={"latency": a_memory(rule, 0.9, 0.4, 0.4, 0.4, 0.4)},
@@ -284,17 +296,29 @@ def test_hold_and_resume() -> None:
     assert (held.by, held.reason) == ("alice", "we fix it by hand")
 
 
-def test_a_reason_resolves_in_the_middle_of_a_breach() -> None:
-    status = heard(
-        a_decision("Resolve", "alice", reason="the feed was wrong"), incident=an_incident(**the_status(**SUSTAINED))
-    )
-
-    assert verdict(status) == (True, "resolved")
-    assert status.resolved_time == T0
+LESSON = {"owner": "alice", "dueTime": T0 + 48 * HOUR}
 
 
-def test_without_a_breach_no_reason_is_needed_to_resolve() -> None:
-    assert verdict(heard(a_decision("Resolve", "alice"))) == (True, "resolved")
+@pytest.mark.parametrize("signals", [{}, SUSTAINED], ids=["all is well", "in the middle of a breach"])
+def test_a_grave_incident_is_resolved_with_a_post_mortem(signals: dict[str, Any]) -> None:
+    decision = a_decision("Resolve", "alice", reason="the feed was wrong", postMortem=LESSON)
+    status = heard(decision, incident=an_incident(**the_status(**signals)))
+
+    assert verdict(status) == (True, "resolved; alice writes the post-mortem by 2026-11-25T09:00:00Z")
+    assert (status.resolved_time, status.post_mortem) == (T0, decision.spec.post_mortem)
+
+
+def test_a_mild_one_is_resolved_without() -> None:
+    mild = an_incident(**the_status(severity="SEV3"))
+
+    assert verdict(heard(a_decision("Resolve", "alice", reason="it is over"), incident=mild)) == (True, "resolved")
+
+
+def test_what_is_mild_is_lowered_by_anybody_who_decides() -> None:
+    mild = an_incident(**the_status(severity="SEV3"))
+    status = heard(a_decision("Lower", "alice", severity="SEV4", reason="a test account"), incident=mild)
+
+    assert verdict(status) == (True, "lowered from SEV3 to SEV4")
 
 
 def test_decisions_are_heard_in_the_order_of_their_creation_and_once() -> None:

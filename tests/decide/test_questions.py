@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.builders import ROSTER, T0, a_decision, a_policy, an_incident, the_rules
+from tests.builders import HOUR, ROSTER, T0, a_decision, a_policy, an_incident, the_rules
 from tests.decide.test_notices import a_due, an_intent
 from tests.decide.test_notices import the_status as in_breach
 from tests.decide.test_people import heard
@@ -107,7 +107,9 @@ def test_where_there_are_questions_nothing_else_is_the_tiers_decision() -> None:
     ],
 )
 def test_what_is_grave_is_not_closed_with_a_question_open(severity: str, answers: Any, resolved: bool) -> None:
-    status = told(a_decision("Resolve", "alice", reason="done"), severity=severity, answers=answers)
+    lesson = {"owner": "alice", "dueTime": T0 + 48 * HOUR}
+    decision = a_decision("Resolve", "alice", reason="done", postMortem=lesson)
+    status = told(decision, severity=severity, answers=answers)
     assert (status.resolved_time is not None) is resolved
     if not resolved:
         assert verdict(status)[1].startswith(

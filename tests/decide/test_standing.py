@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.builders import MIN, ROSTER, T0, a_decision, a_responder, a_situation, an_incident
+from tests.builders import HOUR, MIN, ROSTER, T0, a_decision, a_responder, a_situation, an_incident
 from tests.decide.test_people import DIGEST, the_status
 from tests.decide.test_tiers import an_entered, an_option
 from tocsin.api.incident import OptionState
 from tocsin.api.responder import Responder
 from tocsin.decide.people import hear
-from tocsin.decide.standing import are_one, is_still_there, tiers_of
+from tocsin.decide.standing import are_one, is_still_there, stood_in_for, tiers_of
 
 
 def a_role(name: str, **members: str) -> Responder:
@@ -45,6 +48,74 @@ def test_the_other_account_of_whoever_reported_cannot_approve() -> None:
     decision = a_decision("Approve", "ada", option="last-healthy", digest=DIGEST)
     (record,) = hear(a_situation(incident, decisions=(decision,), roster=ACCOUNTS), incident.status).decisions
     assert (record.counted, record.message) == (False, "ada asked for it and cannot approve it: four eyes")
+
+
+def with_deputy(**absences: tuple[datetime, datetime]) -> dict[str, Responder]:
+    """The owners: alice, with bob as her deputy, and ben; and when each is absent."""
+    members = [
+        {
+            "name": user,
+            "user": user,
+            "absences": [{"from": one[0], "until": one[1]} for one in [absences.get(user)] if one],
+        }
+        for user in ("alice", "bob", "ben")
+    ]
+    spec = {"members": members, "deputies": ["bob"]}
+    owners = Responder.model_validate({"metadata": {"name": "owners", "namespace": "models"}, "spec": spec})
+    return ROSTER | {"owners": owners}
+
+
+AWAY = (T0 - HOUR, T0 + HOUR)
+PAGED = an_entered("owners", deputy="bob")
+
+
+@pytest.mark.parametrize(
+    ("user", "roster", "tiers", "expected"),
+    [
+        pytest.param("bob", with_deputy(), (), (), id="nobody is absent"),
+        pytest.param("bob", with_deputy(alice=AWAY), (), ("alice",), id="for the absent"),
+        pytest.param("ben", with_deputy(alice=AWAY), (), (), id="who is no deputy stands in for nobody"),
+        pytest.param("bob", with_deputy(alice=AWAY, bob=AWAY), (), (), id="an absent deputy stands in for nobody"),
+        pytest.param("bob", with_deputy(), (PAGED,), ("alice",), id="for whoever did not answer the page"),
+        pytest.param("alice", with_deputy(), (PAGED,), (), id="nobody stands in for oneself"),
+    ],
+)
+def test_for_whom_a_deputy_stands_in(
+    user: str, roster: dict[str, Responder], tiers: tuple[Any, ...], expected: tuple[str, ...]
+) -> None:
+    status = an_incident(tiers=tiers).status
+    assert stood_in_for(a_situation(roster=roster), status, user) == expected
+
+
+def approving(*users: str, by: str | None = None, **away: tuple[datetime, datetime]) -> list[tuple[bool, str]]:
+    """What is said to each of them in turn."""
+    asking = an_option(OptionState.ASKING, digest=DIGEST, needs=3)
+    incident = an_incident(by=by, **the_status(containment=(asking,)))
+    decisions = tuple(
+        a_decision("Approve", user, T0 + place * MIN, option="last-healthy", digest=DIGEST, reason="seen")
+        for place, user in enumerate(users)
+    )
+    s = a_situation(incident, decisions=decisions, roster=with_deputy(**away))
+    return [(one.counted, one.message) for one in hear(s, incident.status).decisions]
+
+
+@pytest.mark.parametrize(
+    ("users", "last"),
+    [
+        (("alice", "bob"), "alice has approved already, and bob stands in for alice: another person is needed"),
+        (("bob", "alice"), "bob has approved already, standing in for alice: another person is needed"),
+    ],
+)
+def test_a_deputy_counts_as_whom_they_stand_in_for(users: tuple[str, str], last: str) -> None:
+    assert [counted for counted, _ in approving(*users)] == [True, True], "two persons while nobody is absent"
+    assert approving(*users, alice=AWAY)[-1] == (False, last)
+    assert approving(*users, "ben", alice=AWAY)[-1] == (True, "approved last-healthy (2 of 3)")
+
+
+def test_the_deputy_of_whoever_asked_cannot_approve() -> None:
+    said = "alice asked for it, and bob stands in for them and cannot approve it: four eyes"
+    assert approving("bob", by="alice", alice=AWAY) == [(False, said)]
+    assert approving("bob", by="alice") == [(True, "approved last-healthy (1 of 3)")]
 
 
 USERS = [f"u{number}" for number in range(6)]

@@ -116,7 +116,7 @@ class Story:
         self.cluster.wait(
             lambda: stage.incident()["status"]["tiers"][0].get("acknowledgedBy"), 20, "her acknowledgement"
         )
-        self._decide("ada", CREDIT, "Resolve", reason="v2 was trained on the wrong table")
+        self._decide("ada", CREDIT, "Resolve", reason="v2 was trained on the wrong table", **_lesson("ada"))
         stage.until("Resolved")
         self._run("ada", f"kubectl get incidents -n {NAMESPACE}")
 
@@ -134,13 +134,13 @@ class Story:
         due = parse_time(option["failSafeTime"])
         self.cluster.wait(lambda: _now() > due, 20, "the fail-safe's time")
         teller.say("Mallory has the right to acknowledge only, and tries to approve in Ben's name:")
-        self._decide("mallory", FRAUD, "Approve", refused=True, by="ben", **_bound(option))
+        self._decide("mallory", FRAUD, "Approve", refused=True, by="ben", reason="let me", **_bound(option))
         self.cluster.wait(lambda: _now() > due + timedelta(seconds=2), 20, "two seconds more")
         state, version = stage.incident()["status"]["containment"][0]["state"], stage.template_hash()
         _expect(state == "Asking" and version == "v2", f"still asking, v2 still serves; not {state}, {version}")
         teller.say("The fail-safe's 3 s are long over: no authorisation stands, so it still asks, and v2 still serves.")
         teller.say("Ben has the right, and approves exactly what was shown, by its digest:")
-        self._decide("ben", FRAUD, "Approve", **_bound(option))
+        self._decide("ben", FRAUD, "Approve", reason="v1 was well", **_bound(option))
         incident = stage.until("Contained")
         option = incident["status"]["containment"][0]
         teller.say(f"Contained: {option['under']}. {stage.template_hash()} serves again.", "green")
@@ -157,7 +157,7 @@ class Story:
         self._decide("eve", FRAUD, "Authorise", policyRef=reference, reason="on-call agreed on it", **bound)
         stage.until("Recovered")
         teller.say("Recovered. Ben resolves it, and the next bad version is rolled out.")
-        self._decide("ben", FRAUD, "Resolve", reason="v2 is withdrawn")
+        self._decide("ben", FRAUD, "Resolve", reason="v2 is withdrawn", **_lesson("ben"))
         stage.until("Resolved")
         self._roll_out(FRAUD, "MODEL_VERSION=v3 MODEL_LATENCY=0.9")
         self.cluster.wait(lambda: (stage.incident() or {})["status"]["episode"] == 2, 60, "the second episode")
@@ -173,7 +173,7 @@ class Story:
         teller.say("Evaluated every second like the others; it stayed well, so there is nothing: no page, no write.")
         stage = self.stages[FRAUD]
         stage.until("Recovered")
-        self._decide("ben", FRAUD, "Resolve", reason="v3 is withdrawn too")
+        self._decide("ben", FRAUD, "Resolve", reason="v3 is withdrawn too", **_lesson("ben"))
         stage.until("Resolved")
         self._run("ben", f"kubectl get incidents -n {NAMESPACE}")
         teller.act("The incident's own story")
@@ -249,6 +249,10 @@ def _sum(score: Any) -> list[str]:
 
 def _bound(option: Any) -> dict[str, Any]:
     return {"option": option["name"], "digest": option["digest"]}
+
+
+def _lesson(owner: str) -> dict[str, Any]:
+    return {"postMortem": {"owner": owner, "dueTime": (_now() + timedelta(days=14)).strftime("%Y-%m-%dT%H:%M:%SZ")}}
 
 
 def _now() -> datetime:

@@ -86,10 +86,10 @@ STORY = (
     r"recommender: nothing happened",
     r"── The incident's own story ──",
     r"opened$",
-    r"ben: Approve: approved last-healthy \(1 of 1\)",
+    r"ben: Approve: approved last-healthy \(1 of 1\) — v1 was well",
     r"episode 2: the breach began anew",
     r"Executing: authorisation authorise-\w+ by eve",
-    r"ben: Resolve: resolved — v3 is withdrawn too",
+    r"ben: Resolve: resolved; ben writes the post-mortem by \S+ — v3 is withdrawn too",
     r"── Look around ──",
     r"Everything that was started is gone.",
 )

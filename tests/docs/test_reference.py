@@ -59,7 +59,9 @@ def test_a_stale_page_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]
 
 CONDITIONS = (REFERENCE / "conditions.md").read_text()
 WORD = re.compile(r"[A-Z][a-z]+([A-Z][a-z]+)*")
-TYPES = {"Ready", "Measured", "Firing", "Acknowledged", "Contained", "Recovered", "Resolved", "Notified", "Staffed"}
+TYPES = {"Ready", "Measured", "Firing", "Acknowledged", "Contained", "Recovered", "Resolved", "Notified", "Staffed"} | {
+    "BreakGlassApproved"
+}
 NOT_REASONS = {"True", "False", "Unknown", "RollBack", "Scale", "Resolve", "NotFound", "Unreadable", "Failed"} | {
     "Empty",
     "Report",

@@ -56,6 +56,6 @@ class Caller:
             "apiVersion": API,
             "kind": "Decision",
             "metadata": {"name": f"{name}-{kind.lower()}", "namespace": namespace},
-            "spec": {"type": kind, "incidentRef": reference},
+            "spec": {"type": kind, "incidentRef": reference, "reason": "as it goes in every life"},
         }
         self.call("POST", f"{GROUP}/namespaces/{namespace}/decisions", body)

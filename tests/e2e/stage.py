@@ -20,6 +20,9 @@ from tests.cluster.workloads import IMAGE, model_deployment
 CHART = Path(__file__).parents[2] / "charts" / "tocsin"
 SYSTEM = "tocsin-system"
 API = "tocsin.dev/v1alpha1"
+REASONED = {"reason": "we have looked at it"}
+LESSON = {"owner": "ada", "dueTime": "2099-01-01T00:00:00Z"}
+"""The post-mortem that is owed at SEV1 and SEV2."""
 ACCURACY = 'avg by (namespace, model) (model_quality_ratio{metric="accuracy"})'
 GOOD, BAD = 0.95, 0.81
 
@@ -248,13 +251,14 @@ class Stage:
         return found["status"], found["reason"]
 
     def decide(self, user: str, kind: str, **spec: Any) -> str:
-        """A Decision as that person, by kubectl; raises CommandError with the server's words."""
+        """A Decision as that person, by kubectl, with a reason where one is owed; raises CommandError with the server's
+        words."""
         incident = self.incident()
         body: dict[str, Any] = {
             "apiVersion": API,
             "kind": "Decision",
             "metadata": {"generateName": f"{kind.lower()}-", "namespace": self.namespace},
-            "spec": {"type": kind, **spec},
+            "spec": {"type": kind, **(REASONED if kind in ("Approve", "Resolve") else {}), **spec},
         }
         if kind != "Authorise" and "incidentRef" not in spec:
             reference = {"name": incident["metadata"]["name"], "uid": incident["metadata"]["uid"]}

@@ -10,7 +10,7 @@ import pytest
 
 from tests.cluster.access import Access, CommandError
 from tests.e2e.rows import MILD, PATIENT_LEASE, QUIET_TIERS, Rows, Scene, fact, scale, signal
-from tests.e2e.stage import ACCURACY
+from tests.e2e.stage import ACCURACY, LESSON
 
 row = Rows()
 DIGEST = "sha256:" + "0" * 64
@@ -150,12 +150,13 @@ def a_resume_needs_a_hold(scene: Scene) -> None:
 @row
 def to_resolve_what_still_fires_needs_a_reason_and_ends_it(scene: Scene) -> None:
     breach(scene)
-    assert scene.told("ada", "Resolve") == (
-        False,
-        "accuracy has not recovered: resolving it now needs a reason",
-    )
+    with pytest.raises(CommandError, match="reason is required, but to acknowledge, accept and resume"):
+        scene.decide("ada", "Resolve", reason="")
     scene.until("Resolved", "False")
-    assert scene.told("ada", "Resolve", reason="the model is not used any more") == (True, "resolved")
+    why = "the model is not used any more"
+    lesson = "resolved; ada writes the post-mortem by 2099-01-01T00:00:00Z"
+    assert scene.told("ada", "Resolve", reason=why, postMortem=LESSON) == (True, lesson)
+    assert scene.status()["postMortem"] == LESSON
     resolved = fact(scene.until("Resolved"), "Resolved")
     assert resolved == ("True", "ByPerson", "by ada: the model is not used any more")
     assert scene.told("ada", "Acknowledge") == (False, "the incident is resolved")
@@ -170,10 +171,15 @@ def each_kind_of_decision_is_a_right_of_its_own(scene: Scene) -> None:
     reference = {"name": "credit", "uid": scene.fetch("escalationpolicies", "credit")["metadata"]["uid"]}
     fields: dict[str, dict[str, Any]] = {
         "Acknowledge": {},
-        "Approve": answer,
+        "Approve": answer | {"reason": "because"},
         "Reject": answer | {"reason": "because"},
         "Escalate": {"reason": "because"},
         "Lower": {"severity": "SEV4", "reason": "because"},
+        "BreakGlass": answer | {"reason": "because"},
+        "Classify": {
+            "classification": {"impact": "Minor", "legalExposure": "None", "materiality": "Unknown"},
+            "reason": "because",
+        },
         "Hold": {"reason": "because"},
         "Note": {"reason": "because"},
         "HandOver": {"to": "risk", "reason": "because"},

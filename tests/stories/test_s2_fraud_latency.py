@@ -63,7 +63,8 @@ def a_cue(minute: float, kind: str, by: str, **fields: Any) -> Cue:
 
 
 AUTHORISED = a_cue(-60, "Authorise", "carol", option="last-healthy", expireTime=T0 + 24 * HOUR, reason="tried in June")
-RESOLVED = a_cue(30, "Resolve", "alice")
+LESSON = {"owner": "alice", "dueTime": T0 + 48 * HOUR}
+RESOLVED = a_cue(30, "Resolve", "alice", reason="v3 is withdrawn", postMortem=LESSON)
 
 
 def course(

@@ -34,6 +34,8 @@ class DecisionType(StrEnum):
     HOLD = "Hold"
     RESUME = "Resume"
     RESOLVE = "Resolve"
+    CLASSIFY = "Classify"
+    BREAK_GLASS = "BreakGlass"
     DECIDE = "Decide"
     NOTE = "Note"
     HAND_OVER = "HandOver"
@@ -46,11 +48,55 @@ class DecisionType(StrEnum):
         return self.value.lower()
 
 
+class Impact(StrEnum):
+    """How hard people or the business are hit."""
+
+    NONE = "None"
+    MINOR = "Minor"
+    MODERATE = "Moderate"
+    SEVERE = "Severe"
+
+
+class LegalExposure(StrEnum):
+    """Whether the law may ask something of us."""
+
+    NONE = "None"
+    POSSIBLE = "Possible"
+    LIKELY = "Likely"
+
+
+class Materiality(StrEnum):
+    """Whether an investor, or whoever supervises us, would want to know."""
+
+    UNKNOWN = "Unknown"
+    NOT_MATERIAL = "NotMaterial"
+    MATERIAL = "Material"
+
+
+class Assessment(ApiModel):
+    """What a person judges an incident to be, besides what the metrics say."""
+
+    impact: Impact = Field(description="How hard people or the business are hit; Severe makes it SEV2 at least.")
+    legal_exposure: LegalExposure = Field(
+        description="Whether a duty to report, a claim or a breach of law is in sight; Likely makes it SEV2 at least."
+    )
+    materiality: Materiality = Field(
+        description="Whether it must be known to investors or supervisors; Material makes it SEV2 at least."
+    )
+
+
+class PostMortem(ApiModel):
+    """Who learns from it, and by when."""
+
+    owner: Word = Field(min_length=1, description="The user name of whoever writes the post-mortem.")
+    due_time: Time = Field(description="By when it must be written.")
+
+
 class IncidentRef(ApiModel):
     """The incident that is decided on."""
 
     name: ObjectName = Field(description="The incident's name.")
-    uid: Uid | None = Field(default=None, description="Its UID; required to approve, reject, lower and resolve.")
+    uid: Uid | None = Field(default=None, description="Its UID; required for whatever cannot be taken back.")
 
 
 class PolicyRef(ApiModel):
@@ -78,18 +124,19 @@ class DecisionSpec(ApiModel):
                     " or expireTime",
                 ),
                 rule(
-                    "!(self.type in ['Approve', 'Reject', 'Lower', 'Resolve']) || (has(self.incidentRef)"
+                    "!(self.type in ['Approve', 'Reject', 'BreakGlass', 'Lower', 'Resolve']) || (has(self.incidentRef)"
                     " && has(self.incidentRef.uid))",
-                    "incidentRef.uid is required to approve, reject, lower and resolve",
+                    "incidentRef.uid is required to approve, reject, break glass, lower and resolve",
                 ),
                 rule(
-                    "!(self.type in ['Approve', 'Reject']) || (has(self.option) && has(self.digest))",
-                    "option and digest are required to approve and reject: both stand in the incident's"
+                    "!(self.type in ['Approve', 'Reject', 'BreakGlass']) || (has(self.option) && has(self.digest))",
+                    "option and digest are required to approve, reject and break glass: both stand in the incident's"
                     " status.containment",
                 ),
                 rule(
-                    "self.type in ['Approve', 'Reject', 'Authorise'] || (!has(self.option) && !has(self.digest))",
-                    "option and digest go with Approve, Reject and Authorise only",
+                    "self.type in ['Approve', 'Reject', 'BreakGlass', 'Authorise']"
+                    " || (!has(self.option) && !has(self.digest))",
+                    "option and digest go with Approve, Reject, BreakGlass and Authorise only",
                 ),
                 rule(
                     "(self.type == 'Lower') == has(self.severity)",
@@ -109,10 +156,13 @@ class DecisionSpec(ApiModel):
                     "question and choice are required to decide, and go with nothing else",
                 ),
                 rule(
-                    "!(self.type in ['Reject', 'Escalate', 'Lower', 'Hold', 'Note', 'HandOver', 'Decide',"
-                    " 'Authorise'])"
-                    " || (has(self.reason) && self.reason.size() >= 3)",
-                    "reason is required to reject, escalate, lower, hold, note, hand over, decide and authorise",
+                    "(self.type == 'Classify') == has(self.classification)",
+                    "classification is required to classify, and goes with nothing else",
+                ),
+                rule("self.type == 'Resolve' || !has(self.postMortem)", "postMortem goes with Resolve only"),
+                rule(
+                    "self.type in ['Acknowledge', 'Accept', 'Resume'] || (has(self.reason) && self.reason.size() >= 3)",
+                    "reason is required, but to acknowledge, accept and resume: why, in a few words",
                 ),
             ]
         }
@@ -138,6 +188,10 @@ class DecisionSpec(ApiModel):
     )
     question: Label | None = Field(default=None, description="The question of a tier that is answered.")
     choice: Word | None = Field(default=None, description="The answer: one of the question's options.")
+    classification: Assessment | None = Field(default=None, description="What the incident is judged to be.")
+    post_mortem: PostMortem | None = Field(
+        default=None, description="Who writes the post-mortem and by when; SEV1 and SEV2 are not resolved without."
+    )
     expire_time: Time | None = Field(default=None, description="Until when an authorisation holds.")
     reason: Text | None = Field(default=None, description="Why.")
 

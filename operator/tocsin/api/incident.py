@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
+from tocsin.api.decision import Assessment, PostMortem
 from tocsin.api.objects import (
     API_VERSION,
     ApiModel,
@@ -227,6 +228,9 @@ class ApprovalStatus(ApiModel):
     """One person's approval."""
 
     by: Word = Field(description="Who approved.")
+    standing_in_for: tuple[Word, ...] = Field(
+        default=(), max_length=8, description="For whom they stood in then: they count as these as well."
+    )
     time: Time = Field(description="When.")
     decision: Word = Field(description="The Decision's name.")
 
@@ -260,6 +264,30 @@ class OptionRecord(ApiModel):
     settled_time: Time | None = Field(default=None, description="When the workload had followed.")
     verify_time: Time | None = Field(default=None, description="When it must have helped.")
     message: Text = Field(default="", description="What happened, with the numbers.")
+
+
+class BreakGlass(ApiModel):
+    """A containment that one person has ordered alone; another one must approve it afterwards."""
+
+    option: Label = Field(description="The option.")
+    digest: Digest = Field(description="What exactly was ordered.")
+    by: Word = Field(description="Who ordered it.")
+    standing_in_for: tuple[Word, ...] = Field(default=(), max_length=8, description="For whom they stood in then.")
+    time: Time = Field(description="When.")
+    reason: Text = Field(description="Why it could not wait.")
+    approve_deadline: Time = Field(description="Until when somebody else must approve or reject it.")
+    overdue: bool = Field(default=False, description="Nobody has by then, and everybody was told.")
+    verdict: Literal["Approved", "Rejected"] | None = Field(default=None, description="What was said of it afterwards.")
+    verdict_by: Word | None = Field(default=None, description="Who said it.")
+    verdict_time: Time | None = Field(default=None, description="When.")
+
+
+class Classification(Assessment):
+    """What a person judged the incident to be."""
+
+    by: Word = Field(description="Who judged.")
+    time: Time = Field(description="When.")
+    reason: Text = Field(default="", description="Why.")
 
 
 class EffectState(StrEnum):
@@ -381,6 +409,13 @@ class IncidentStatus(ApiModel):
     )
     held: Held | None = Field(default=None, description="Automation is on hold.")
     lowered: Lowered | None = Field(default=None, description="The last lowering of the severity.")
+    classification: Classification | None = Field(
+        default=None, description="What a person judged it to be; the last judgement counts."
+    )
+    break_glass: tuple[BreakGlass, ...] = Field(
+        default=(), max_length=8, description="What one person has ordered alone; each needs a verdict by another."
+    )
+    post_mortem: PostMortem | None = Field(default=None, description="Who writes the post-mortem, and by when.")
     joined: ObjectName | None = Field(
         default=None, description="The older incident of the same model or target that goes on in its place."
     )

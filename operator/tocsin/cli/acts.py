@@ -6,7 +6,7 @@ import argparse
 import asyncio
 from dataclasses import dataclass
 
-from tocsin.api.decision import DecisionType
+from tocsin.api.decision import DecisionType, Impact, LegalExposure, Materiality
 from tocsin.api.incident import Source
 from tocsin.api.objects import Severity
 
@@ -30,8 +30,24 @@ class Act:
 
 ACTS = (
     Act("ack", DecisionType.ACKNOWLEDGE, "say that you are on it: the paging of your tier ends"),
-    Act("approve", DecisionType.APPROVE, "let a containment option run", field="option", bound=True),
+    Act(
+        "approve",
+        DecisionType.APPROVE,
+        "let a containment option run, or say that it was right to order it alone",
+        reasoned=True,
+        field="option",
+        bound=True,
+    ),
     Act("reject", DecisionType.REJECT, "never run a containment option", reasoned=True, field="option", bound=True),
+    Act(
+        "break-glass",
+        DecisionType.BREAK_GLASS,
+        "run a containment option at once, alone; somebody else must approve or reject it within 24 h",
+        reasoned=True,
+        field="option",
+        bound=True,
+    ),
+    Act("classify", DecisionType.CLASSIFY, "say how grave it is besides what the metrics tell", reasoned=True),
     Act("escalate", DecisionType.ESCALATE, "enter the next tier now, or the one you name", reasoned=True, field="tier"),
     Act("lower", DecisionType.LOWER, "lower the severity", reasoned=True, field="severity"),
     Act("hold", DecisionType.HOLD, "stop automation for this incident; people and deadlines go on", reasoned=True),
@@ -40,7 +56,7 @@ ACTS = (
     Act("handover", DecisionType.HAND_OVER, "ask another role to take over your tiers", reasoned=True, field="to"),
     Act("accept", DecisionType.ACCEPT, "take over what was handed over to you: you lead from then on"),
     Act("note", DecisionType.NOTE, "write into the story what you did or saw; it counts as progress", reasoned=True),
-    Act("resolve", DecisionType.RESOLVE, "close the incident; with a reason also while a signal still breaches"),
+    Act("resolve", DecisionType.RESOLVE, "close the incident, also while a signal still breaches", reasoned=True),
 )
 _FIELD_HELP = {
     "option": "which option; by default the one that asks",
@@ -49,6 +65,13 @@ _FIELD_HELP = {
     "question": "which question",
     "to": "the Responder that shall take over",
 }
+
+
+_JUDGED = (
+    ("--impact", [one.value for one in Impact], "how hard people or the business are hit"),
+    ("--legal-exposure", [one.value for one in LegalExposure], "whether a duty to report or a claim is in sight"),
+    ("--materiality", [one.value for one in Materiality], "whether investors or supervisors must know"),
+)
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -66,8 +89,19 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
                 required=act.field in ("severity", "to", "question"),
                 help=_FIELD_HELP[act.field],
             )
-        if act.field == "question":
-            parser.add_argument("--choice", required=True, help="the answer: one of its options")
+        match act.type:
+            case DecisionType.DECIDE:
+                parser.add_argument("--choice", required=True, help="the answer: one of its options")
+            case DecisionType.CLASSIFY:
+                for flag, choices, help_ in _JUDGED:
+                    parser.add_argument(flag, choices=choices, required=True, help=help_)
+            case DecisionType.RESOLVE:
+                parser.add_argument("--post-mortem", metavar="USER", help="who writes it; required at SEV1 and SEV2")
+                parser.add_argument(
+                    "--within", default="336h", metavar="DURATION", help="of that (default: %(default)s)"
+                )
+            case _:
+                pass
         if act.bound:
             parser.add_argument("-y", "--yes", action="store_true", help="do not ask back")
         parser.add_argument("--reason", required=act.reasoned, help="why; it stays on record")

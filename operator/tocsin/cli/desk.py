@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
+from tocsin.api.decision import DecisionType
 from tocsin.api.incident import Incident, IncidentStatus, OptionRecord, OptionState
 from tocsin.api.objects import API_VERSION
 from tocsin.api.policy import EscalationPolicy
@@ -16,6 +18,7 @@ from tocsin.cli.acts import Act
 from tocsin.cli.files import Mistake
 from tocsin.cli.looking import connected, listed, read
 from tocsin.clock import Clock, SystemClock
+from tocsin.decide.approval import unsettled
 
 PATIENCE = 5.0
 """Seconds that a verdict is waited for."""
@@ -23,6 +26,8 @@ PAUSE = 0.25
 """Seconds between two looks."""
 FIELDS = ("option", "tier", "severity", "to", "question", "choice", "reason")
 """Of a Decision, as they are on the command line."""
+JUDGED = ("impact", "legal_exposure", "materiality")
+LESSON = ("post_mortem", "within")
 REVIEWS = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 
 
@@ -36,7 +41,7 @@ async def carry_out(arguments: argparse.Namespace) -> int:
             )
         if arguments.word == "authorise":
             return await desk.authorise(arguments.policy, arguments.option, arguments.span, arguments.reason)
-        given = {name: getattr(arguments, name, None) for name in FIELDS}
+        given = {name: getattr(arguments, name, None) for name in (*FIELDS, *JUDGED, *LESSON)}
         return await desk.decide(arguments.act, arguments.incident, given, yes=getattr(arguments, "yes", False))
 
 
@@ -56,11 +61,15 @@ class Desk:
     async def decide(self, act: Act, name: str, given: Mapping[str, str | None], *, yes: bool) -> int:
         """Decide on an incident; 0 when it counted or no verdict came yet, 1 when it did not count."""
         incident = await self._incident(name.rpartition("/")[2])
-        fields = {field: text for field, text in given.items() if text is not None}
+        fields: dict[str, Any] = {name: given[name] for name in FIELDS if given.get(name) is not None}
+        if given.get("impact"):
+            impact, legal_exposure, materiality = (given[name] for name in JUDGED)
+            fields["classification"] = {"impact": impact, "legalExposure": legal_exposure, "materiality": materiality}
+        if owner := given.get("post_mortem"):
+            due = self._after("--within", given.get("within") or "")
+            fields["postMortem"] = {"owner": owner, "dueTime": format_time(due)}
         if act.bound:
-            option = self._asking(incident, given.get("option"))
-            fields |= {"option": option.name, "digest": option.digest or ""}
-            self._confirm(act, option, yes=yes)
+            fields |= self._bound(act, incident, given.get("option"), yes=yes)
         reference = {"name": incident.metadata.name, "uid": incident.metadata.uid}
         made = await self._create({"type": act.type, "incidentRef": reference, **fields}, act.type.right)
         verdict = await self._verdict(incident.metadata.name, made["metadata"]["uid"])
@@ -76,10 +85,7 @@ class Desk:
 
     async def authorise(self, policy: str, option: str, span: str, reason: str) -> int:
         """Give an option of a policy a standing authorisation."""
-        try:
-            until = self._clock.now() + parse_duration(span)
-        except ValueError as bad:
-            raise Mistake(f"--for: {bad}") from bad
+        until = self._after("--for", span)
         found = EscalationPolicy.model_validate(
             await read(self._api, "escalationpolicies", self._namespace, policy, "escpol")
         )
@@ -144,6 +150,30 @@ class Desk:
     async def _incident(self, name: str) -> Incident:
         return Incident.model_validate(await read(self._api, "incidents", self._namespace, name, "incidents"))
 
+    def _after(self, flag: str, span: str) -> datetime:
+        try:
+            return self._clock.now() + parse_duration(span)
+        except ValueError as bad:
+            raise Mistake(f"{flag}: {bad}") from bad
+
+    def _bound(self, act: Act, incident: Incident, wanted: str | None, *, yes: bool) -> dict[str, str]:
+        """What exactly is decided on: the option that asks, or what somebody has ordered alone."""
+        asks = any(
+            one.state is OptionState.ASKING and wanted in (None, one.name) for one in incident.status.containment
+        )
+        broken = [one for one in unsettled(incident.status) if wanted in (None, one.option)]
+        if broken and not asks and act.type is not DecisionType.BREAK_GLASS:
+            print(f"{broken[0].option}, which {broken[0].by} ordered alone: {broken[0].reason}")
+            self._confirm(act, yes=yes)
+            return {"option": broken[0].option, "digest": broken[0].digest}
+        option = self._asking(incident, wanted)
+        print(f"{option.name}: {option.summary}")
+        for note in option.notes:
+            print(f"  note: {note}")
+        print(f"  approvals so far: {len(option.approvals)} of {option.needs}")
+        self._confirm(act, yes=yes)
+        return {"option": option.name, "digest": option.digest or ""}
+
     def _asking(self, incident: Incident, wanted: str | None) -> OptionRecord:
         asking = [one for one in incident.status.containment if one.state is OptionState.ASKING]
         chosen = [one for one in asking if wanted in (None, one.name)]
@@ -155,12 +185,8 @@ class Desk:
             f"see: kubectl describe incident {incident.metadata.name} -n {self._namespace}",
         )
 
-    def _confirm(self, act: Act, option: OptionRecord, *, yes: bool) -> None:
-        """Show what exactly would be done, and ask back."""
-        print(f"{option.name}: {option.summary}")
-        for note in option.notes:
-            print(f"  note: {note}")
-        print(f"  approvals so far: {len(option.approvals)} of {option.needs}")
+    def _confirm(self, act: Act, *, yes: bool) -> None:
+        """Ask back, after it was shown what exactly is meant."""
         if yes:
             return
         if self._ask is None:

@@ -20,6 +20,8 @@ from tocsin.api.quantities import format_duration, format_time
 from tocsin.api.responder import Responder
 from tocsin.cli.files import Mistake
 from tocsin.clock import SystemClock
+from tocsin.decide.approval import unsettled
+from tocsin.decide.closing import words_of
 from tocsin.decide.questions import open_questions
 from tocsin.decide.roster import Roster, deputy, holes, on_duty, until
 from tocsin.decide.tiers import WORDS, accountable_of, open_deadlines, tier_of
@@ -121,6 +123,13 @@ def _show(console: Console, incident: Incident, roster: Roster, now: datetime) -
     console.print(f"  waiting for {status.waiting_for or 'nobody'}{_dash(_due(status.next_deadline_time, now))}")
     if status.held:
         console.print(f"  on hold by {status.held.by}: {status.held.reason}", style="yellow")
+    if judged := status.classification:
+        console.print(f"  classified by {judged.by}: {words_of(judged)} — {judged.reason}")
+    for one in unsettled(status):
+        verdict = "overdue" if one.overdue else f"due {_due(one.approve_deadline, now)}"
+        console.print(f"  {one.option} was ordered by {one.by} alone, approval {verdict}: {one.reason}", style="yellow")
+    if lesson := status.post_mortem:
+        console.print(f"  post-mortem by {lesson.owner}, due {_due(lesson.due_time, now)}")
     _section(console, "signals", (f"{one.name}: {one.message}" for one in status.signals))
     _section(
         console,

@@ -13,6 +13,7 @@ from tocsin.api.decision import Decision
 from tocsin.api.incident import EffectRecord, EffectState, IncidentStatus, OptionRecord, OptionState
 from tocsin.api.objects import Severity, clip
 from tocsin.api.policy import Mode, Option
+from tocsin.decide.approval import ordered
 from tocsin.decide.executing import execute
 from tocsin.decide.hold import check_hold
 from tocsin.decide.ledger import intend
@@ -204,6 +205,8 @@ def _ask(
         return _run_within_budget(s, status, record, proposal, "automatic")
     if len(record.approvals) >= needs:
         return _run(s, status, record, proposal, "approved by " + ", ".join(one.by for one in record.approvals))
+    if broken := ordered(status, record):
+        return _run(s, status, record, proposal, f"ordered by {broken.by} alone: {broken.reason}")
     standing = authorisation(s, option.name, s.rules.digests.get(option.name))
     if standing and record.class_ in ("C", "D") and not _stood_before(standing, status):
         standing = None

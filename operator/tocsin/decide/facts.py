@@ -9,6 +9,7 @@ from tocsin.api.incident import EffectState, IncidentStatus, OptionState, Phase
 from tocsin.api.objects import GROUP, Finding, clip, stamp
 from tocsin.api.policy import Mode
 from tocsin.api.quantities import format_clock, format_time
+from tocsin.decide.approval import unsettled
 from tocsin.decide.ledger import parts_of
 from tocsin.decide.options import brake
 from tocsin.decide.situation import Situation, Trust
@@ -54,6 +55,11 @@ def _waiting(s: Situation, status: IncidentStatus) -> tuple[datetime | None, str
         for duty, deadline in open_deadlines(tier, status)
         if duty not in tier.missed
     ]
+    asked += [
+        (one.approve_deadline, f"approve what {one.by} ordered alone ({one.option})")
+        for one in unsettled(status)
+        if not one.overdue
+    ]
     asking = next((record for record in status.containment if record.state is OptionState.ASKING), None)
     if asking:
         given = f"{len(asking.approvals)}/{asking.needs}"
@@ -63,6 +69,8 @@ def _waiting(s: Situation, status: IncidentStatus) -> tuple[datetime | None, str
         return min(asked)
     if asking:
         return None, f"approve {asking.name} ({len(asking.approvals)}/{asking.needs})"
+    if late := unsettled(status):
+        return None, f"approve what {late[0].by} ordered alone ({late[0].option})"
     if status.recovered_time:
         return None, "resolve"
     return None, "recovery" if is_contained(status) else "containment by hand"
@@ -76,6 +84,8 @@ def _findings(s: Situation, status: IncidentStatus) -> list[Finding]:
         found.append(Finding(type="DecisionsTrusted", status="False", reason=s.trust.value, message=message))
     elif any(one.type == "DecisionsTrusted" for one in status.conditions):
         found.append(Finding(type="DecisionsTrusted", status="True", reason="Trusted"))
+    if status.break_glass:
+        found.append(_approved_afterwards(status))
     found += [
         Finding(type=f"{TIER_CONDITION}{tier.name}", status="True", reason="Entered", message=tier.reason)
         for tier in status.tiers
@@ -161,6 +171,22 @@ def _resolved(status: IncidentStatus) -> Finding:
             type="Resolved", status="True", reason="Joined", message="another incident of the same target is open"
         )
     return Finding(type="Resolved", status="True", reason="ByItself", message="a SEV4 incident closes when it recovers")
+
+
+def _approved_afterwards(status: IncidentStatus) -> Finding:
+    """What was said of the containments that one person has ordered alone; the worst of it."""
+    late = [one for one in status.break_glass if one.overdue and one.verdict is None]
+    waiting = unsettled(status)
+    rejected = [one for one in status.break_glass if one.verdict == "Rejected"]
+    about = (late or waiting or rejected or list(status.break_glass))[0]
+    message = f"{about.option}, which {about.by} ordered alone: {about.reason}"
+    if late:
+        return Finding(type="BreakGlassApproved", status="False", reason="Overdue", message=message)
+    if waiting:
+        return Finding(type="BreakGlassApproved", status="Unknown", reason="Waiting", message=message)
+    if rejected:
+        return Finding(type="BreakGlassApproved", status="False", reason="Rejected", message=message)
+    return Finding(type="BreakGlassApproved", status="True", reason="Approved", message=message)
 
 
 def _notified(status: IncidentStatus) -> Finding:

@@ -10,6 +10,7 @@ from tocsin.api.incident import IncidentStatus, OptionState, Origin, SignalState
 from tocsin.api.objects import Severity
 from tocsin.api.policy import OnNoData, Rules
 from tocsin.decide import signals
+from tocsin.decide.approval import overdue, unsettled, verdicts_due
 from tocsin.decide.containment import contain
 from tocsin.decide.defaults import SignalRule
 from tocsin.decide.executing import cut_short
@@ -52,7 +53,7 @@ def plan(s: Situation) -> Plan:
     if status.resolved_time:
         status = close_containments(s, cut_short(s, status))
     else:
-        status = assess(s, miss_deadlines(s, expire_acknowledgements(s, status)))
+        status = assess(s, overdue(s, miss_deadlines(s, expire_acknowledgements(s, status))))
         step = contain(s, status)
         if step.needs_budget:
             return Plan(status=before, needs_budget=True)
@@ -151,7 +152,7 @@ def _recover(s: Situation, status: IncidentStatus) -> IncidentStatus:
     if any(signal.sustained or signal.missing or signal.state is SignalState.UNKNOWN for signal in status.signals):
         return status
     status = tell(status.model_copy(update={"recovered_time": s.now}), s.now, ["recovered: every signal is well again"])
-    if status.severity is Severity.SEV4 and not status.tiers:
+    if status.severity is Severity.SEV4 and not status.tiers and not unsettled(status):
         closed = status.model_copy(update={"resolved_time": s.now})
         return tell(closed, s.now, ["resolved by itself: SEV4, and nobody was paged"])
     return status
@@ -219,7 +220,7 @@ def _look_again(s: Situation, status: IncidentStatus, *, waits: bool) -> datetim
     instants = [
         deadline for tier in status.tiers for duty, deadline in open_deadlines(tier, status) if duty not in tier.missed
     ]
-    instants += expiring(status)
+    instants += [*expiring(status), *verdicts_due(status)]
     if waits:
         instants.append(s.now + SETTLE_CHECK)
     for record in status.containment:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import Literal
+from datetime import timedelta
+from typing import Any, Literal
 
 from tocsin.api.decision import DecisionType
 from tocsin.api.incident import EffectRecord, EffectState, IncidentStatus, OptionRecord, OptionState
-from tocsin.api.objects import API_VERSION, clip
+from tocsin.api.objects import API_VERSION, Severity, clip
 from tocsin.api.policy import Rules
 from tocsin.api.quantities import format_duration, format_time
+from tocsin.decide.approval import unsettled
+from tocsin.decide.closing import words_of
 from tocsin.decide.ledger import intend, parts_of
 from tocsin.decide.plan import Notice, Notify
 from tocsin.decide.questions import open_questions
@@ -80,6 +83,12 @@ def _news(before: IncidentStatus, status: IncidentStatus) -> tuple[str, ...]:
     for record in status.containment:
         was = old.get(record.name)
         found += _option_news(was, record)
+    if len(unsettled(status)) > len(unsettled(before)):
+        found.append("GlassBroken")
+    if any(one.overdue for one in unsettled(status)) and not any(one.overdue for one in unsettled(before)):
+        found.append("Unapproved")
+    if status.classification != before.classification:
+        found.append("Classified")
     if status.recovered_time and not before.recovered_time:
         found.append("Recovered")
     if status.resolved_time and not before.resolved_time:
@@ -193,6 +202,9 @@ def _headline(status: IncidentStatus, causes: tuple[str, ...], part: Part) -> st
         "Rehearsed": "what containment would have done",
         "HandOver": "you are asked to take over",
         "HandedOver": "it was handed over",
+        "GlassBroken": "somebody has ordered a containment alone",
+        "Unapproved": "what was ordered alone was not approved within 24 hours",
+        "Classified": "it was classified",
         "Missed": "a deadline was missed, and there is no further tier",
         "Recovered": "recovered",
         "Resolved": "resolved",
@@ -230,6 +242,14 @@ def _text(s: Situation, status: IncidentStatus, tier: str, part: Part, duty: Dut
             lines.append(f"  {record.message}")
         if record.state is OptionState.ASKING:
             lines += [f"  Note: {note}" for note in record.notes]
+    lines += [
+        f"{one.by} ordered {one.option} alone, which somebody else must approve or reject: {one.reason}"
+        for one in unsettled(status)
+    ]
+    if judged := status.classification:
+        lines.append(f"Classified by {judged.by}: {words_of(judged)} — {judged.reason}")
+    if lesson := status.post_mortem:
+        lines.append(f"Post-mortem: {lesson.owner} by {format_time(lesson.due_time)}.")
     entered = next((one for one in status.tiers if one.name == tier), None)
     if entered and not status.resolved_time:
         lines.append(f"You are {part} in tier {tier}: {entered.reason}.")
@@ -273,6 +293,8 @@ def _next_act(status: IncidentStatus, tier: str, part: Part) -> tuple[DecisionTy
         return DecisionType.ACKNOWLEDGE, {}
     if asking:
         return DecisionType.APPROVE, {"option": asking.name, "digest": asking.digest or ""}
+    if broken := next(iter(unsettled(status)), None):
+        return DecisionType.APPROVE, {"option": broken.option, "digest": broken.digest}
     return (DecisionType.RESOLVE, {}) if status.recovered_time else None
 
 
@@ -290,23 +312,41 @@ def next_command(s: Situation, status: IncidentStatus, tier: str, part: Part) ->
         return ""
     act = _next_act(status, tier, part)
     if act:
-        return _command(s, *act)
+        return _command(s, status, *act)
     return f"kubectl describe incident {s.incident.metadata.name} -n {s.incident.metadata.namespace}"
 
 
-_WHOEVER = "whoever pastes it"
+_WHOEVER, _WHY = "whoever pastes it", "why they do"
 _WHOAMI = "kubectl auth whoami -o jsonpath={.status.userInfo.username}"
 """Before 1.36 no admission policy can fill ``by`` in."""
+_ASK = "printf 'Why? ' >&2; read -r why; "
+_TYPED = """printf %s "$why" | tr -d '\\\\"'"""
+"""What was typed, without what would end the text in JSON."""
+LESSON = timedelta(days=14)
+"""Within which the post-mortem is due, if whoever pastes the command does not change it."""
 
 
-def _command(s: Situation, kind: DecisionType, fields: dict[str, str]) -> str:
+def _command(s: Situation, status: IncidentStatus, kind: DecisionType, fields: dict[str, str]) -> str:
+    """A Decision under the own name; where a reason is required, it is asked for."""
     metadata = s.incident.metadata
-    reference = {"name": metadata.name, "uid": metadata.uid}
+    spec: dict[str, Any] = {
+        "type": kind,
+        "by": _WHOEVER,
+        "incidentRef": {"name": metadata.name, "uid": metadata.uid},
+        **fields,
+    }
+    asks = kind in (DecisionType.APPROVE, DecisionType.RESOLVE)
+    if asks:
+        spec["reason"] = _WHY
+    if kind is DecisionType.RESOLVE and status.severity and status.severity.at_least(Severity.SEV2):
+        owner = status.lead.user if status.lead else _WHOEVER
+        spec["postMortem"] = {"owner": owner, "dueTime": format_time(s.now + LESSON)}
     decision = {
         "apiVersion": API_VERSION,
         "kind": "Decision",
         "metadata": {"generateName": f"{kind.lower()}-", "namespace": metadata.namespace},
-        "spec": {"type": kind, "by": _WHOEVER, "incidentRef": reference, **fields},
+        "spec": spec,
     }
     text = json.dumps(decision, separators=(",", ":")).replace(_WHOEVER, f"'\"$({_WHOAMI})\"'")
-    return f"echo '{text}' | kubectl create -f -"
+    text = text.replace(_WHY, f"'\"$({_TYPED})\"'")
+    return f"{_ASK if asks else ''}echo '{text}' | kubectl create -f -"

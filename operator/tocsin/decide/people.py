@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from tocsin.api.decision import Decision, DecisionType
-from tocsin.api.incident import (
-    ApprovalStatus,
-    DecisionRecord,
-    HandOver,
-    Held,
-    IncidentStatus,
-    Lead,
-    Lowered,
-    OptionRecord,
-    OptionState,
-    Phase,
-    TierStatus,
-)
-from tocsin.api.objects import Severity, clip
-from tocsin.decide.questions import answer_question, open_questions
+from tocsin.api.incident import DecisionRecord, Held, IncidentStatus
+from tocsin.api.objects import clip
+from tocsin.decide.approval import answer, break_glass
+from tocsin.decide.closing import classify, lower, resolve
+from tocsin.decide.handing import accept, hand_over
+from tocsin.decide.questions import answer_question
 from tocsin.decide.situation import Situation, Trust
-from tocsin.decide.standing import Verdict, are_one, is_of, tiers_of
+from tocsin.decide.standing import Verdict, tiers_of
 from tocsin.decide.story import tell
-from tocsin.decide.tiers import accountable_of, enter, forgiven, next_after, tier_of
-from tocsin.decide.watch import compute
+from tocsin.decide.tiers import enter, next_after
 
 HEARD = 40
 LATE = timedelta(minutes=10)
@@ -105,24 +95,10 @@ def _judge(s: Situation, status: IncidentStatus, decision: Decision) -> Verdict:
     if status.resolved_time:
         return Verdict(status, counted=False, message="the incident is resolved")
     match decision.spec.type:
-        case DecisionType.ACKNOWLEDGE:
-            return _acknowledge(s, status, decision)
-        case DecisionType.APPROVE | DecisionType.REJECT:
-            return _answer(s, status, decision)
-        case DecisionType.ESCALATE:
-            return _escalate(s, status, decision)
-        case DecisionType.LOWER:
-            return _lower(s, status, decision)
-        case DecisionType.HAND_OVER | DecisionType.ACCEPT:
-            return (_accept if decision.spec.type is DecisionType.ACCEPT else _hand_over)(s, status, decision)
-        case DecisionType.DECIDE:
-            return answer_question(s, status, decision)
         case DecisionType.NOTE:
             return Verdict(status, counted=True, message="noted")
-        case DecisionType.HOLD | DecisionType.RESUME:
-            return _hold(s, status, decision)
-        case _:
-            return _resolve(s, status, decision)
+        case type_:
+            return _JUDGES[type_](s, status, decision)
 
 
 def _hold(s: Situation, status: IncidentStatus, decision: Decision) -> Verdict:
@@ -169,90 +145,6 @@ def _acknowledge(s: Situation, status: IncidentStatus, decision: Decision) -> Ve
     )
 
 
-def _hand_over(s: Situation, status: IncidentStatus, decision: Decision) -> Verdict:
-    """Ask another role to take over the tiers of its author; until somebody there accepts, nothing else changes."""
-    to, mine = decision.spec.to or "", tiers_of(s, status, decision.spec.by)
-    if to not in s.roster:
-        return Verdict(status, counted=False, message=f"there is no Responder {to} in this namespace")
-    passed = [
-        tier.name
-        for tier in status.tiers
-        if tier.name in mine and (rule := tier_of(s.rules, tier.name)) and accountable_of(tier, rule) != to
-    ]
-    if not passed:
-        why = f"{to} answers for it already" if mine & {tier.name for tier in status.tiers} else "no tier of yours"
-        return Verdict(status, counted=False, message=f"nothing to hand over: {why}")
-    handed = HandOver(to=to, by=decision.spec.by, time=s.now, note=decision.spec.reason or "")
-    tiers = tuple(
-        tier.model_copy(update={"handed_over": handed}) if tier.name in passed else tier for tier in status.tiers
-    )
-    message = f"asked {to} to take over tier {', '.join(passed)}"
-    return Verdict(status.model_copy(update={"tiers": tiers}), counted=True, message=message)
-
-
-def _accept(s: Situation, status: IncidentStatus, decision: Decision) -> Verdict:
-    """Take over: the tiers are theirs and acknowledged, and who accepts leads."""
-    by = decision.spec.by
-    mine = [tier for tier in status.tiers if tier.handed_over and is_of(s, by, tier.handed_over.to)]
-    if not mine:
-        return Verdict(status, counted=False, message=f"nothing was handed over to {by}")
-    taken = {tier.name for tier in mine}
-    tiers = tuple(
-        tier.model_copy(
-            update={
-                "accountable": tier.handed_over.to,
-                "handed_over": None,
-                "acknowledged_by": by,
-                "acknowledged_time": s.now,
-                **forgiven(tier),
-            }
-        )
-        if tier.handed_over and tier.name in taken
-        else tier
-        for tier in status.tiers
-    )
-    lead = Lead(user=by, time=s.now, because="Accepted")
-    changed = status.model_copy(update={"tiers": tiers, "lead": lead})
-    return Verdict(changed, counted=True, message=f"took over tier {', '.join(tier.name for tier in mine)}")
-
-
-def _answer(s: Situation, status: IncidentStatus, decision: Decision) -> Verdict:
-    record = next((one for one in status.containment if one.name == decision.spec.option), None)
-    refusal = _unanswerable(s, record, decision)
-    if refusal or record is None:
-        return Verdict(status, counted=False, message=refusal)
-    if decision.spec.type is DecisionType.REJECT:
-        why = clip(f"rejected by {decision.spec.by}: {decision.spec.reason}", 1024)
-        changed = record.model_copy(update={"state": OptionState.REJECTED, "message": why})
-        message = f"rejected {record.name}, for good"
-    else:
-        approval = ApprovalStatus(by=decision.spec.by, time=s.now, decision=decision.metadata.name)
-        changed = record.model_copy(update={"approvals": (*record.approvals, approval)})
-        message = f"approved {record.name} ({len(changed.approvals)} of {record.needs})"
-    containment = tuple(changed if one.name == record.name else one for one in status.containment)
-    return Verdict(
-        _decided(s, status.model_copy(update={"containment": containment}), decision), counted=True, message=message
-    )
-
-
-def _unanswerable(s: Situation, record: OptionRecord | None, decision: Decision) -> str:
-    if record is None or record.state is not OptionState.ASKING:
-        state = f"it is {record.state}" if record else "it was not tried"
-        return f"option {decision.spec.option} does not ask for approval: {state}"
-    if record.digest != decision.spec.digest:
-        return f"what would be done has changed: look again, and use the digest {record.digest}"
-    if decision.spec.type is DecisionType.APPROVE:
-        by, asked = decision.spec.by, s.incident.spec.by
-        if asked and are_one(s, by, asked):
-            return f"{by} asked for it and cannot approve it: four eyes"
-        if approval := next((one for one in record.approvals if are_one(s, by, one.by)), None):
-            account = "" if approval.by == by else f" as {approval.by}"
-            return f"{by} has approved already{account}: another person is needed"
-        if len(record.approvals) >= max(1, record.needs):
-            return f"option {record.name} needs no further approval"
-    return ""
-
-
 def _escalate(s: Situation, status: IncidentStatus, decision: Decision) -> Verdict:
     wanted = decision.spec.tier or next_after(s.rules, status)
     if wanted is None:
@@ -265,46 +157,22 @@ def _escalate(s: Situation, status: IncidentStatus, decision: Decision) -> Verdi
     return Verdict(entered, counted=True, message=f"entered tier {wanted}")
 
 
-def _lower(s: Situation, status: IncidentStatus, decision: Decision) -> Verdict:
-    """Lower it, and remember the milder of what the person saw and what is computed now: anything worse is news."""
-    wanted, seen = decision.spec.severity, status.score
-    if wanted is None or status.severity is None or seen is None or wanted.at_least(status.severity):
-        return Verdict(status, counted=False, message=f"{wanted} is not lower than {status.severity}")
-    now = compute(s, status)
-    lowered = Lowered(
-        by=decision.spec.by,
-        time=s.now,
-        to=wanted,
-        computed=now.severity if seen.severity.at_least(now.severity) else seen.severity,
-        floors=tuple(floor for floor in now.floors if floor in seen.floors),
-    )
-    changed = status.model_copy(update={"severity": wanted, "lowered": lowered})
-    return Verdict(_decided(s, changed, decision), counted=True, message=f"lowered from {status.severity} to {wanted}")
-
-
-def _resolve(s: Situation, status: IncidentStatus, decision: Decision) -> Verdict:
-    asked = [f"{one.name} of tier {tier}" for tier, one in open_questions(s.rules, status)]
-    if asked and status.severity and status.severity.at_least(Severity.SEV2):
-        why = f"at {status.severity} every question must be answered first: {', '.join(asked)}"
-        return Verdict(status, counted=False, message=why)
-    open_signals = [signal.name for signal in status.signals if signal.sustained or signal.missing]
-    if open_signals and not decision.spec.reason:
-        why = f"{', '.join(open_signals)} has not recovered: resolving it now needs a reason"
-        return Verdict(status, counted=False, message=why)
-    changed = status.model_copy(update={"resolved_time": s.now, "phase": Phase.RESOLVED})
-    return Verdict(_decided(s, changed, decision), counted=True, message="resolved")
-
-
-def _decided(s: Situation, status: IncidentStatus, decision: Decision) -> IncidentStatus:
-    mine = tiers_of(s, status, decision.spec.by)
-
-    def mark(tier: TierStatus) -> TierStatus:
-        rule = tier_of(s.rules, tier.name)
-        if tier.name not in mine or tier.decided_time is not None or (rule and rule.questions):
-            return tier
-        return tier.model_copy(update={"decided_by": decision.spec.by, "decided_time": s.now})
-
-    return status.model_copy(update={"tiers": tuple(mark(tier) for tier in status.tiers)})
+_JUDGES: Mapping[DecisionType, Callable[[Situation, IncidentStatus, Decision], Verdict]] = {
+    DecisionType.ACKNOWLEDGE: _acknowledge,
+    DecisionType.APPROVE: answer,
+    DecisionType.REJECT: answer,
+    DecisionType.BREAK_GLASS: break_glass,
+    DecisionType.ESCALATE: _escalate,
+    DecisionType.LOWER: lower,
+    DecisionType.CLASSIFY: classify,
+    DecisionType.HAND_OVER: hand_over,
+    DecisionType.ACCEPT: accept,
+    DecisionType.DECIDE: answer_question,
+    DecisionType.HOLD: _hold,
+    DecisionType.RESUME: _hold,
+    DecisionType.RESOLVE: resolve,
+}
+"""Of each type about an incident: who says whether it counts, and what it leads to."""
 
 
 def _record(verdict: Verdict, decision: Decision, now: datetime) -> IncidentStatus:

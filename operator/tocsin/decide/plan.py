@@ -36,8 +36,8 @@ class Notice:
     """The role whose channels are used: the one that the tier names, or one that stands in for it."""
     cause: str
     """Why they are told, in words out of TierEntered, DeputyPaged, AcknowledgementExpired, ApprovalNeeded, Contained,
-    NotContained, CannotTell, Reverted, Rehearsed, HandOver, HandedOver, Missed, Recovered, Resolved; several are joined
-    by a space."""
+    NotContained, CannotTell, Reverted, Rehearsed, GlassBroken, Unapproved, Classified, HandOver, HandedOver, Missed,
+    Recovered, Resolved; several are joined by a space."""
     subject: str
     text: str
     command: str

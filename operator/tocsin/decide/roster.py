@@ -64,6 +64,17 @@ def deputy(roster: Roster, duty: Duty, at: datetime) -> Duty | None:
     )
 
 
+def replaced(roster: Roster, name: str, user: str, at: datetime) -> str:
+    """Whose place somebody takes in a role as its deputy, because that one is absent; empty when they take nobody's."""
+    responder = roster.get(name)
+    if responder is None or user not in responder.spec.deputies:
+        return ""
+    members = {one.user: one for one in responder.spec.members}
+    order = [one for one in _order(responder.spec, at) if one in members]
+    present = next((one for one in order if _is_there(members[one], at)), "")
+    return order[0] if present == user != order[0] else ""
+
+
 def reachable(roster: Roster, name: str) -> tuple[str, ...]:
     """The role and all that may stand in for it, each once, whether they are there or not."""
     found: dict[str, None] = {}

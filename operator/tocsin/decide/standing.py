@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tocsin.api.incident import IncidentStatus
+from tocsin.api.decision import Decision
+from tocsin.api.incident import IncidentStatus, TierStatus
 from tocsin.api.policy import Tier
-from tocsin.decide.roster import reachable
+from tocsin.decide.roster import on_duty, reachable, replaced
 from tocsin.decide.situation import Situation
-from tocsin.decide.tiers import accountable_of
+from tocsin.decide.tiers import accountable_of, tier_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,33 @@ def is_still_there(s: Situation, status: IncidentStatus, user: str) -> bool:
 def are_one(s: Situation, user: str, other: str) -> bool:
     """Whether two accounts are one person: the same user name, or members of the same name."""
     return user == other or bool(_names(s, user) & _names(s, other))
+
+
+def stood_in_for(s: Situation, status: IncidentStatus, user: str) -> tuple[str, ...]:
+    """For whom somebody stands in now: the absent whose deputy they are, and who did not answer before them."""
+    absent = (replaced(s.roster, role, user, s.now) for role in s.roster)
+    silent = (_silent(s, tier) for tier in status.tiers if tier.deputy == user)
+    return tuple(dict.fromkeys(one for one in (*absent, *silent) if one and one != user))[:8]
+
+
+def _silent(s: Situation, tier: TierStatus) -> str:
+    """Who is on duty for a tier whose deputy was paged."""
+    rule = tier_of(s.rules, tier.name)
+    duty = on_duty(s.roster, accountable_of(tier, rule), s.now) if rule else None
+    return duty.member.user if duty else ""
+
+
+def decided(s: Situation, status: IncidentStatus, decision: Decision) -> IncidentStatus:
+    """The tiers of its author have decided with it, those apart that have questions to answer."""
+    mine = tiers_of(s, status, decision.spec.by)
+
+    def mark(tier: TierStatus) -> TierStatus:
+        rule = tier_of(s.rules, tier.name)
+        if tier.name not in mine or tier.decided_time is not None or (rule and rule.questions):
+            return tier
+        return tier.model_copy(update={"decided_by": decision.spec.by, "decided_time": s.now})
+
+    return status.model_copy(update={"tiers": tuple(mark(tier) for tier in status.tiers)})
 
 
 def _acting(status: IncidentStatus, rule: Tier) -> tuple[str, ...]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
 
-from tocsin.api.incident import IncidentStatus, OptionState, Score, SignalState, SignalStatus
+from tocsin.api.decision import Impact, LegalExposure, Materiality
+from tocsin.api.incident import Classification, IncidentStatus, OptionState, Score, SignalState, SignalStatus
 from tocsin.api.objects import Severity, clip
 from tocsin.api.policy import OnNoData, SignalKind
 from tocsin.decide import signals
@@ -161,9 +163,21 @@ def _floors(s: Situation, status: IncidentStatus) -> dict[str, Severity]:
             floors[f"fairness ratio {signal.name} below 0.8: at least SEV1"] = Severity.SEV1
     if status.cause == "Report":
         floors["reported by a person: at least SEV3"] = Severity.SEV3
+    for judged in _grave(status.classification):
+        floors[f"{judged}: at least SEV2"] = Severity.SEV2
     for who in s.harm_told_by:
         floors[f"harm reported by {who}: at least SEV1"] = Severity.SEV1
     return floors
+
+
+def _grave(judged: Classification | None) -> Iterator[str]:
+    """What a person judged so that compliance and counsel must know; who has judged is no part of it."""
+    if judged and judged.impact is Impact.SEVERE:
+        yield "impact judged as Severe"
+    if judged and judged.legal_exposure is LegalExposure.LIKELY:
+        yield "legal exposure judged as Likely"
+    if judged and judged.materiality is Materiality.MATERIAL:
+        yield "judged as Material"
 
 
 def _was_unfair(memory: Memory | None) -> bool:
