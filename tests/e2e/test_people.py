@@ -11,6 +11,7 @@ import pytest
 
 from tests.cluster.access import Access
 from tests.e2e.rows import PATIENT_LEASE, QUIET_TIERS, SEVERE, Rows, Scene, fact, scale
+from tests.e2e.stage import LESSON
 from tocsin.api.quantities import format_time
 from tocsin.clock import SystemClock
 
@@ -186,7 +187,7 @@ def an_incident_is_handed_over_to_somebody_who_accepts_and_then_leads(scene: Sce
     assert lines[0].split()[6] == "LEAD"
     assert lines[1].split()[6] == "ben"
     assert scene.told("ada", "Resolve", reason="I thought it was mine")[0] is False
-    assert scene.told("ben", "Resolve", reason="a bad feed; it is fixed") == (True, "resolved")
+    assert scene.told("ben", "Resolve", reason="a bad feed; it is fixed", postMortem=LESSON)[0]
 
 
 @row
@@ -230,7 +231,7 @@ def an_unanswered_question_escalates_by_itself_and_keeps_a_grave_incident_open(s
     answer = {"question": "notify", "choice": "later", "reason": "no customer is affected"}
     assert scene.told("ada", "Decide", **answer) == (False, "notify: it is not for ada to answer")
     assert scene.told("ben", "Decide", **answer) == (True, "notify of tier owners: later")
-    assert scene.told("ada", "Resolve", reason="the feed is mended") == (True, "resolved")
+    assert scene.told("ada", "Resolve", reason="the feed is mended", postMortem=LESSON)[0]
 
 
 @row
