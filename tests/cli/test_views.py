@@ -95,6 +95,32 @@ def test_show_says_what_was_done_and_who_must_do_what(capsys: pytest.CaptureFixt
     assert "line 2 [of the story]" not in text
 
 
+def words_of(lines: list[str]) -> str:
+    """What is printed, wherever a line ends."""
+    return " ".join(" ".join(lines).split())
+
+
+def test_show_says_what_was_judged_and_what_is_owed(capsys: pytest.CaptureFixture[str]) -> None:
+    judged = {"impact": "Severe", "legalExposure": "Likely", "materiality": "Unknown", "by": "ben", "time": T0}
+    broken = {"option": "stop", "digest": "sha256:" + "a" * 64, "by": "eve", "time": T0, "reason": "patients wait"}
+    found = an_open(
+        classification=judged | {"reason": "seen"},
+        break_glass=(broken | {"approveDeadline": T0 + 12 * MIN},),
+        post_mortem={"owner": "nora", "dueTime": T0 + 48 * HOUR},
+    )
+    text = words_of(printed(capsys, found, "show", "fraud-1"))
+    for words in (
+        "classified by ben: impact Severe, legal exposure Likely, materiality Unknown — seen",
+        "stop was ordered by eve alone, approval due in 12m: patients wait",
+        "post-mortem by nora, due in 48h",
+    ):
+        assert words in text
+    late = an_open(break_glass=(broken | {"approveDeadline": T0, "overdue": True},))
+    assert "approval overdue: patients wait" in words_of(printed(capsys, late, "show", "fraud-1"))
+    settled = an_open(break_glass=(broken | {"approveDeadline": T0, "verdict": "Approved"},))
+    assert "alone" not in words_of(printed(capsys, settled, "show", "fraud-1"))
+
+
 HOSTILE = "a [bold]loan[/] was [/nothing] refused :bomb:"
 
 
