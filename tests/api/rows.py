@@ -250,16 +250,23 @@ REFUSED = (
     Refused(
         "EscalationPolicy",
         "a question with one answer",
-        "tiers: [{name: owners, severity: SEV3, accountable: owners,"
+        "tiers: [{name: owners, severity: SEV3, accountable: owners, decideWithin: 1h,"
         " questions: [{name: notify, text: notify them, options: [always]}]}]",
         "spec.tiers[0].questions[0].options in body should have at least 2 items",
     ),
     Refused(
         "EscalationPolicy",
         "a question twice",
-        "tiers: [{name: owners, severity: SEV3, accountable: owners, questions: ["
+        "tiers: [{name: owners, severity: SEV3, accountable: owners, decideWithin: 1h, questions: ["
         "{name: notify, text: notify them, options: [a, b]}, {name: notify, text: and them, options: [a, b]}]}]",
         'spec.tiers[0].questions[1]: Duplicate value: {"name":"notify"}',
+    ),
+    Refused(
+        "EscalationPolicy",
+        "a question that may stay open for ever",
+        "tiers: [{name: owners, severity: SEV3, accountable: owners,"
+        " questions: [{name: notify, text: notify them, options: [a, b]}]}]",
+        "spec.tiers[0]: Invalid value: questions need decideWithin: else nobody hears of one that is not answered",
     ),
     Refused("EscalationPolicy", "an unknown mode", "mode: Warn", 'spec.mode: Unsupported value: "Warn"'),
     Refused("EscalationPolicy", "a misspelt field", "tires: []", 'unknown field "spec.tires"'),

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from tocsin.api.objects import API_VERSION
-from tocsin.api.policy import TOO_MANY, EscalationPolicySpec, Option, Signal
+from tocsin.api.policy import TOO_MANY, UNHEARD, EscalationPolicySpec, Option, Signal
 from tocsin.api.quantities import Comparison
 from tocsin.api.responder import LATER, ResponderSpec
 
@@ -111,6 +111,8 @@ def _policy_problems(spec: EscalationPolicySpec) -> list[str]:
             problems += _twice(f"spec.tiers[{place}].questions[{number}].options", "", one.options)
         if len(tier.responsible) + len(tier.consulted) + len(tier.informed) > 7:
             problems.append(f"spec.tiers[{place}]: {TOO_MANY}")
+        if tier.questions and tier.decide_within is None:
+            problems.append(f"spec.tiers[{place}]: {UNHEARD}")
     for place, option in enumerate(spec.containment):
         problems += [f"spec.containment[{place}].{problem}" for problem in _option_problems(option)]
     if spec.containment and not any(model.target for model in spec.models):

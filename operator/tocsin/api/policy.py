@@ -285,6 +285,7 @@ class Question(ApiModel):
 
 
 TOO_MANY = "a tier names at most 8 Responders in all: name a Responder with more members, or another tier"
+UNHEARD = "questions need decideWithin: else nobody hears of one that is not answered"
 Roles = Annotated[tuple[ObjectName, ...], Field(json_schema_extra={"x-kubernetes-list-type": "set"})]
 
 
@@ -298,6 +299,10 @@ class Tier(ApiModel):
                     "(has(self.responsible) ? self.responsible.size() : 0) + (has(self.consulted) ?"
                     " self.consulted.size() : 0) + (has(self.informed) ? self.informed.size() : 0) <= 7",
                     TOO_MANY,
+                ),
+                rule(
+                    "!has(self.questions) || self.questions.size() == 0 || has(self.decideWithin)",
+                    UNHEARD,
                 ),
             ]
         }
