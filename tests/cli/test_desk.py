@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.builders import T0
+from tests.builders import T0, the_rules
 from tests.cluster.access import Access
+from tests.decide.test_tiers import an_entered
 from tocsin.api.decision import Decision
 from tocsin.api.incident import IncidentStatus
 from tocsin.apiserver import ApiServer
@@ -72,17 +73,20 @@ class Office:
         self._monkeypatch = monkeypatch
         self.url = f"{GROUP}/namespaces/{namespace}"
         self.become("alice", "system:masters")
+        self.open("fraud-1")
+
+    def open(self, name: str) -> None:
         spec = {"origin": "Person", "policyRef": {"name": "fraud"}, "model": "fraud", "by": "bob", "reason": "slow"}
-        body = {"apiVersion": "tocsin.dev/v1alpha1", "kind": "Incident", "metadata": {"name": "fraud-1"}, "spec": spec}
-        cluster.api("POST", f"{self.url}/incidents", body)
+        body = {"apiVersion": "tocsin.dev/v1alpha1", "kind": "Incident", "metadata": {"name": name}, "spec": spec}
+        self.cluster.api("POST", f"{self.url}/incidents", body)
 
     def become(self, user: str, *groups: str) -> None:
         use(self._monkeypatch, self.cluster.kubeconfig_for(user, groups))
 
-    def say(self, **status: Any) -> None:
-        """Write the incident's status, as the operator does."""
+    def say(self, name: str = "fraud-1", **status: Any) -> None:
+        """Write an incident's status, as the operator does."""
         full = IncidentStatus.model_validate(status).dump()
-        self.cluster.api("PATCH", f"{self.url}/incidents/fraud-1/status", {"status": full})
+        self.cluster.api("PATCH", f"{self.url}/incidents/{name}/status", {"status": full})
 
     def decisions(self) -> list[Decision]:
         return [Decision.model_validate(one) for one in self.cluster.api("GET", f"{self.url}/decisions")["items"]]
@@ -100,12 +104,23 @@ class Office:
         }
         self.say(decisions=(record,))
 
+    def answer_each(self, counted: Mapping[str, bool]) -> None:
+        """What the operator makes of the Decisions about several incidents."""
+        for decision in self.decisions():
+            metadata, about = decision.metadata, decision.spec.incident_ref
+            assert about
+            if about.name in counted:
+                said = {"counted": counted[about.name], "message": f"heard about {about.name}"}
+                record = {"name": metadata.name, "uid": metadata.uid, "type": "Acknowledge", "by": "alice", "time": T0}
+                self.say(about.name, decisions=(record | said,))
+
     def decide(
         self,
         word: str,
         happens: Callable[[], None] = lambda: None,
         *,
         name: str = "fraud-1",
+        further: Sequence[str] = (),
         yes: bool = False,
         ask: Callable[[str], bool] | None = None,
         **given: str,
@@ -114,12 +129,22 @@ class Office:
             api = await ApiServer.connect()
             try:
                 return await Desk(api, self.namespace, Meanwhile(happens), ask=ask).decide(
-                    an_act(word), name, given, yes=yes
+                    an_act(word), [name, *further], given, yes=yes
                 )
             finally:
                 await api.close()
 
         return asyncio.run(decide())
+
+    def mine(self, *, yes: bool = False, ask: Callable[[str], bool] | None = None) -> list[str]:
+        async def mine() -> list[str]:
+            api = await ApiServer.connect()
+            try:
+                return await Desk(api, self.namespace, Meanwhile(lambda: None), ask=ask).mine(yes=yes)
+            finally:
+                await api.close()
+
+        return asyncio.run(mine())
 
     def report(self, happens: Callable[[], None] = lambda: None, *, policy: str | None = None, **given: str) -> int:
         async def report() -> int:
@@ -217,6 +242,90 @@ def test_without_a_verdict_it_is_recorded_all_the_same(office: Office, capsys: p
 def test_an_incident_is_named_as_kubectl_prints_it(office: Office, name: str) -> None:
     assert office.decide("ack", name=name) == 0
     assert len(office.decisions()) == 1
+
+
+def test_several_incidents_are_decided_on_at_once(office: Office, capsys: pytest.CaptureFixture[str]) -> None:
+    office.open("fraud-2")
+    office.open("fraud-3")
+
+    def heard() -> None:
+        office.answer_each({"fraud-1": True, "fraud-2": False})
+
+    code = office.decide("ack", heard, further=["inc/fraud-2", "fraud-3", "fraud-1"])
+
+    first, second, third = capsys.readouterr().out.splitlines()
+    assert code == 1
+    assert first == "fraud-1: heard about fraud-1"
+    assert second == "fraud-2: did not count: heard about fraud-2"
+    assert third.startswith("fraud-3: recorded as decision/")
+    assert len(office.decisions()) == 3
+
+
+def test_where_one_name_is_wrong_nothing_is_decided(office: Office) -> None:
+    with pytest.raises(Mistake, match="there is no incidents/credit-9"):
+        office.decide("note", reason="seen", further=["credit-9"])
+    assert office.decisions() == []
+
+
+def who_waits(office: Office) -> None:
+    """Of three incidents one waits for ada, one was acknowledged, and one has not come to her."""
+    rules = the_rules().dump()
+    body = {"apiVersion": "tocsin.dev/v1alpha1", "kind": "Responder", "metadata": {"name": "owners"}}
+    office.cluster.api(
+        "POST", f"{office.url}/responders", body | {"spec": {"members": [{"name": "Ada", "user": "alice"}]}}
+    )
+    for name, tier in (
+        ("fraud-1", an_entered("owners", acknowledged_by="bob", acknowledged_time=T0)),
+        ("fraud-2", an_entered("compliance")),
+        ("fraud-3", an_entered("owners")),
+    ):
+        if name != "fraud-1":
+            office.open(name)
+        office.say(name, rules=rules, severity="SEV2", tiers=(tier,))
+
+
+def test_all_are_those_that_wait_for_me_and_it_asks_back(office: Office, capsys: pytest.CaptureFixture[str]) -> None:
+    who_waits(office)
+    asked: list[str] = []
+
+    assert office.mine(ask=lambda question: not asked.append(question)) == ["fraud-3"]
+    assert office.mine(yes=True) == ["fraud-3"]
+
+    assert asked == ["acknowledge it?"]
+    assert capsys.readouterr().out.splitlines() == ["fraud-3: SEV2, model fraud, tier owners"] * 2
+    with pytest.raises(Mistake, match="nothing was decided"):
+        office.mine(ask=lambda _: False)
+    with pytest.raises(Mistake, match="standard input is no terminal: give --yes to acknowledge it"):
+        office.mine()
+
+
+def test_all_of_the_command_line(office: Office, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ack", "--all", "-y", "-n", office.namespace]) == 0
+    said = f"nothing in namespace {office.namespace} waits for alice to acknowledge: kubectl tocsin status\n"
+    assert (capsys.readouterr().out, office.decisions()) == (said, [])
+    who_waits(office)
+
+    assert main(["ack", "--all", "-y", "-n", office.namespace]) == 0
+
+    (decision,) = office.decisions()
+    assert decision.spec.incident_ref
+    assert (decision.spec.type, decision.spec.incident_ref.name) == ("Acknowledge", "fraud-3")
+
+
+@pytest.mark.parametrize(
+    ("words", "mistake"),
+    [
+        ([], "name the incidents, or give --all\nsee what is open: kubectl tocsin status"),
+        (["fraud-1", "--all"], "name the incidents, or give --all\nsee what is open: kubectl tocsin status"),
+        (["fraud-1", "-y"], "--yes: goes with --all: leave it out, nothing is asked about incidents that you name"),
+    ],
+    ids=["neither", "both", "nothing to ask back"],
+)
+def test_which_incidents_are_meant_is_never_guessed(
+    office: Office, capsys: pytest.CaptureFixture[str], words: list[str], mistake: str
+) -> None:
+    assert main(["ack", *words, "-n", office.namespace]) == 2
+    assert (capsys.readouterr().err, office.decisions()) == (f"{mistake}\n", [])
 
 
 @pytest.mark.parametrize("word", ["approve", "reject", "break-glass"])

@@ -15,7 +15,7 @@ from tests.decide.test_tiers import an_entered, an_option
 from tocsin.api.incident import OptionState
 from tocsin.api.responder import Responder
 from tocsin.decide.people import hear
-from tocsin.decide.standing import are_one, is_still_there, stood_in_for, tiers_of
+from tocsin.decide.standing import are_one, is_still_there, stood_in_for, tiers_of, unacknowledged
 
 
 def a_role(name: str, **members: str) -> Responder:
@@ -138,3 +138,30 @@ def test_no_fewer_persons_than_approvals(names: list[str], approving: list[str],
     (record,) = hear(s, incident.status).containment
     persons = {called[one.by] for one in record.approvals}
     assert len(record.approvals) == len(persons) == min(needs, len({called[user] for user in approving}))
+
+
+@pytest.mark.parametrize(
+    ("user", "status", "tiers"),
+    [
+        pytest.param("alice", {"tiers": (an_entered("owners"), an_entered("compliance"))}, ["owners"], id="mine"),
+        pytest.param("alice", {"tiers": (an_entered("compliance"),)}, [], id="mine was not entered"),
+        pytest.param("mallory", {"tiers": (an_entered("owners"),)}, [], id="of no role"),
+        pytest.param(
+            "alice",
+            {"tiers": (an_entered("owners", acknowledged_by="bob", acknowledged_time=T0),)},
+            [],
+            id="acknowledged already",
+        ),
+        pytest.param(
+            "carol", {"tiers": (an_entered("owners", accountable="compliance"),)}, ["owners"], id="taken over"
+        ),
+        pytest.param("alice", {"tiers": (an_entered("owners"),), "resolved_time": T0}, [], id="resolved"),
+    ],
+)
+def test_what_waits_for_somebody_is_what_their_acknowledgement_would_count_for(
+    user: str, status: dict[str, Any], tiers: list[str]
+) -> None:
+    incident = an_incident(**status)
+    assert unacknowledged(incident, ROSTER, user) == tiers
+    (record,) = hear(a_situation(incident, decisions=(a_decision("Acknowledge", user),)), incident.status).decisions
+    assert record.counted is bool(tiers)

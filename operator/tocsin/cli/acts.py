@@ -26,10 +26,20 @@ class Act:
     """The further option that it takes: option, tier, severity, to or question."""
     bound: bool = False
     """Whether it is bound to what exactly an option would do."""
+    several: bool = False
+    """Whether it takes several incidents at once."""
+    all_: bool = False
+    """Whether it takes all that wait for it from the user."""
 
 
 ACTS = (
-    Act("ack", DecisionType.ACKNOWLEDGE, "say that you are on it: the paging of your tier ends"),
+    Act(
+        "ack",
+        DecisionType.ACKNOWLEDGE,
+        "say that you are on it: the paging of your tier ends",
+        several=True,
+        all_=True,
+    ),
     Act(
         "approve",
         DecisionType.APPROVE,
@@ -54,8 +64,14 @@ ACTS = (
     Act("resume", DecisionType.RESUME, "let automation go on"),
     Act("decide", DecisionType.DECIDE, "answer a question of your tier, for good", reasoned=True, field="question"),
     Act("handover", DecisionType.HAND_OVER, "ask another role to take over your tiers", reasoned=True, field="to"),
-    Act("accept", DecisionType.ACCEPT, "take over what was handed over to you: you lead from then on"),
-    Act("note", DecisionType.NOTE, "write into the story what you did or saw; it counts as progress", reasoned=True),
+    Act("accept", DecisionType.ACCEPT, "take over what was handed over to you: you lead from then on", several=True),
+    Act(
+        "note",
+        DecisionType.NOTE,
+        "write into the story what you did or saw; it counts as progress",
+        reasoned=True,
+        several=True,
+    ),
     Act("resolve", DecisionType.RESOLVE, "close the incident, also while a signal still breaches", reasoned=True),
 )
 _FIELD_HELP = {
@@ -78,7 +94,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add a command for every act, and for the standing authorisation."""
     for act in ACTS:
         parser = commands.add_parser(act.word, help=act.help, description=_sentence(act.help))
-        parser.add_argument("incident", help="its name, with or without inc/ before it")
+        _which(parser, act)
         if act.field:
             choices = SEVERITIES if act.field == "severity" else None
             flag = "--to" if act.field == "severity" else f"--{act.field}"
@@ -134,6 +150,22 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument("--reason", required=True, help="why; it stays on record")
     _namespace(parser)
     parser.set_defaults(run=run, act=None, word="authorise")
+
+
+def _which(parser: argparse.ArgumentParser, act: Act) -> None:
+    """Which incidents it is about."""
+    few: int | str = "+" if act.several else 1
+    names = "their names" if act.several else "its name"
+    parser.add_argument(
+        "incidents", metavar="incident", nargs="*" if act.all_ else few, help=f"{names}, with or without inc/ before it"
+    )
+    if act.all_:
+        parser.add_argument(
+            "--all",
+            action="store_true",
+            help="every open incident of the namespace in which a tier of yours was entered and waits for it",
+        )
+        parser.add_argument("-y", "--yes", action="store_true", help="with --all: do not ask back")
 
 
 def _sentence(text: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,12 +13,14 @@ from tocsin.api.incident import Incident, IncidentStatus, OptionRecord, OptionSt
 from tocsin.api.objects import API_VERSION
 from tocsin.api.policy import EscalationPolicy
 from tocsin.api.quantities import format_time, parse_duration
+from tocsin.api.responder import Responder
 from tocsin.apiserver import ApiError, ApiServer, path
 from tocsin.cli.acts import Act
 from tocsin.cli.files import Mistake
 from tocsin.cli.looking import connected, listed, read
 from tocsin.clock import Clock, SystemClock
 from tocsin.decide.approval import unsettled
+from tocsin.decide.standing import unacknowledged
 
 PATIENCE = 5.0
 """Seconds that a verdict is waited for."""
@@ -42,7 +44,20 @@ async def carry_out(arguments: argparse.Namespace) -> int:
         if arguments.word == "authorise":
             return await desk.authorise(arguments.policy, arguments.option, arguments.span, arguments.reason)
         given = {name: getattr(arguments, name, None) for name in (*FIELDS, *JUDGED, *LESSON)}
-        return await desk.decide(arguments.act, arguments.incident, given, yes=getattr(arguments, "yes", False))
+        names, yes = arguments.incidents, getattr(arguments, "yes", False)
+        if arguments.act.all_:
+            _check_all(names, everything=arguments.all, yes=yes)
+        if not names:
+            names = await desk.mine(yes=yes)
+        return await desk.decide(arguments.act, names, given, yes=yes) if names else 0
+
+
+def _check_all(names: Sequence[str], *, everything: bool, yes: bool) -> None:
+    """Either names or --all, and --yes with --all only."""
+    if bool(names) == everything:
+        raise Mistake("name the incidents, or give --all", "see what is open: kubectl tocsin status")
+    if yes and not everything:
+        raise Mistake("--yes: goes with --all: leave it out, nothing is asked about incidents that you name")
 
 
 def _asked(question: str) -> bool:
@@ -58,9 +73,9 @@ class Desk:
         self._clock = clock
         self._ask = ask
 
-    async def decide(self, act: Act, name: str, given: Mapping[str, str | None], *, yes: bool) -> int:
-        """Decide on an incident; 0 when it counted or no verdict came yet, 1 when it did not count."""
-        incident = await self._incident(name.rpartition("/")[2])
+    async def decide(self, act: Act, names: Sequence[str], given: Mapping[str, str | None], *, yes: bool) -> int:
+        """Decide on incidents, on none if a name is wrong; 1 when any did not count, 0 when no verdict came yet."""
+        incidents = [await self._incident(name) for name in dict.fromkeys(name.rpartition("/")[2] for name in names)]
         fields: dict[str, Any] = {name: given[name] for name in FIELDS if given.get(name) is not None}
         if given.get("impact"):
             impact, legal_exposure, materiality = (given[name] for name in JUDGED)
@@ -69,19 +84,49 @@ class Desk:
             due = self._after("--within", given.get("within") or "")
             fields["postMortem"] = {"owner": owner, "dueTime": format_time(due)}
         if act.bound:
-            fields |= self._bound(act, incident, given.get("option"), yes=yes)
-        reference = {"name": incident.metadata.name, "uid": incident.metadata.uid}
-        made = await self._create({"type": act.type, "incidentRef": reference, **fields}, act.type.right)
-        verdict = await self._verdict(incident.metadata.name, made["metadata"]["uid"])
-        if verdict is None:
-            print(
-                f"recorded as decision/{made['metadata']['name']}; the operator has not answered within "
-                f"{PATIENCE:g} s: kubectl get incident {incident.metadata.name} -n {self._namespace} -o yaml"
-            )
-            return 0
-        counted, message = verdict
-        print(message if counted else f"did not count: {message}")
-        return 0 if counted else 1
+            fields |= self._bound(act, incidents[0], given.get("option"), yes=yes)
+        made: list[tuple[str, Any]] = []
+        refusal: Mistake | None = None
+        for incident in incidents:
+            reference = {"name": incident.metadata.name, "uid": incident.metadata.uid}
+            try:
+                decision = await self._create({"type": act.type, "incidentRef": reference, **fields}, act.type.right)
+            except Mistake as refused:
+                refusal = refused
+                break
+            made.append((incident.metadata.name, decision["metadata"]))
+        deadline = self._clock.monotonic() + PATIENCE
+        counted = [await self._said(name, one, deadline, alone=len(incidents) == 1) for name, one in made]
+        if refusal:
+            raise refusal
+        return 0 if all(counted) else 1
+
+    async def _said(self, incident: str, decision: Any, deadline: float, *, alone: bool) -> bool:
+        """Say what became of one Decision; False when it did not count."""
+        recorded = (
+            f"recorded as decision/{decision['name']}; the operator has not answered within "
+            f"{PATIENCE:g} s: kubectl get incident {incident} -n {self._namespace} -o yaml"
+        )
+        counted, message = await self._verdict(incident, decision["uid"], deadline) or (True, recorded)
+        words = message if counted else f"did not count: {message}"
+        print(words if alone else f"{incident}: {words}")
+        return counted
+
+    async def mine(self, *, yes: bool) -> list[str]:
+        """The open incidents in which an entered tier of the user's is not acknowledged; shown, and asked back."""
+        user = await self._user()
+        found = await listed(self._api, "responders", self._namespace)
+        roster = {one["metadata"]["name"]: Responder.model_validate(one) for one in found}
+        incidents = [Incident.model_validate(one) for one in await listed(self._api, "incidents", self._namespace)]
+        waiting = {one.metadata.name: tiers for one in incidents if (tiers := unacknowledged(one, roster, user))}
+        if not waiting:
+            print(f"nothing in namespace {self._namespace} waits for {user} to acknowledge: kubectl tocsin status")
+        for one in incidents:
+            if mine := waiting.get(one.metadata.name):
+                print(f"{one.metadata.name}: {one.status.severity}, model {one.spec.model}, tier {', '.join(mine)}")
+        if waiting:
+            self._confirm("acknowledge", "them" if len(waiting) > 1 else "it", yes=yes)
+        return list(waiting)
 
     async def authorise(self, policy: str, option: str, span: str, reason: str) -> int:
         """Give an option of a policy a standing authorisation."""
@@ -164,14 +209,14 @@ class Desk:
         broken = [one for one in unsettled(incident.status) if wanted in (None, one.option)]
         if broken and not asks and act.type is not DecisionType.BREAK_GLASS:
             print(f"{broken[0].option}, which {broken[0].by} ordered alone: {broken[0].reason}")
-            self._confirm(act, yes=yes)
+            self._confirm(act.word, yes=yes)
             return {"option": broken[0].option, "digest": broken[0].digest}
         option = self._asking(incident, wanted)
         print(f"{option.name}: {option.summary}")
         for note in option.notes:
             print(f"  note: {note}")
         print(f"  approvals so far: {len(option.approvals)} of {option.needs}")
-        self._confirm(act, yes=yes)
+        self._confirm(act.word, yes=yes)
         return {"option": option.name, "digest": option.digest or ""}
 
     def _asking(self, incident: Incident, wanted: str | None) -> OptionRecord:
@@ -185,13 +230,13 @@ class Desk:
             f"see: kubectl describe incident {incident.metadata.name} -n {self._namespace}",
         )
 
-    def _confirm(self, act: Act, *, yes: bool) -> None:
+    def _confirm(self, word: str, what: str = "it", *, yes: bool) -> None:
         """Ask back, after it was shown what exactly is meant."""
         if yes:
             return
         if self._ask is None:
-            raise Mistake(f"standard input is no terminal: give --yes to {act.word} it")
-        if not self._ask(f"{act.word} it?"):
+            raise Mistake(f"standard input is no terminal: give --yes to {word} {what}")
+        if not self._ask(f"{word} {what}?"):
             raise Mistake("nothing was decided")
 
     async def _create(self, spec: Mapping[str, Any], right: str) -> Any:
@@ -200,15 +245,11 @@ class Desk:
     async def _made(self, kind: str, plural: str, prefix: str, spec: Mapping[str, Any], what: str, right: str) -> Any:
         """Create an object in the user's own name; a refusal says how to see what one may do."""
         try:
-            review = await self._api.create(
-                REVIEWS, {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
-            )
-            user = review["status"]["userInfo"]["username"]
             body = {
                 "apiVersion": API_VERSION,
                 "kind": kind,
                 "metadata": {"generateName": prefix, "namespace": self._namespace},
-                "spec": {**spec, "by": user},
+                "spec": {**spec, "by": await self._user()},
             }
             return await self._api.create(path(API_VERSION, plural, self._namespace), body)
         except ApiError as refused:
@@ -219,13 +260,18 @@ class Desk:
                 ) from refused
             raise Mistake(f"refused: {refused.message}") from refused
 
-    async def _verdict(self, incident: str, uid: str) -> tuple[bool, str] | None:
+    async def _user(self) -> str:
+        """The user's own name, as the API server knows it."""
+        body = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+        return str((await self._api.create(REVIEWS, body))["status"]["userInfo"]["username"])
+
+    async def _verdict(self, incident: str, uid: str, deadline: float) -> tuple[bool, str] | None:
         """What the operator made of a Decision; None when it says nothing in time."""
-        deadline = self._clock.monotonic() + PATIENCE
-        while self._clock.monotonic() < deadline:
+        while True:
             found = await self._incident(incident)
             for record in found.status.decisions:
                 if record.uid == uid:
                     return record.counted, record.message
+            if self._clock.monotonic() >= deadline:
+                return None
             await self._clock.sleep(PAUSE)
-        return None

@@ -53,6 +53,10 @@ async def connected() -> AsyncIterator[tuple[ApiServer, str]]:
         raise Mistake(
             f"the API server did not answer: {lost}", "it may have been done: look before you try again"
         ) from lost
+    except ApiError as refused:
+        raise Mistake(
+            f"the API server refused: {refused.message}", "see what you may do: kubectl auth can-i --list"
+        ) from refused
     finally:
         await api.close()
 
