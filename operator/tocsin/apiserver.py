@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -20,6 +20,8 @@ CACHED = {"resourceVersion": "0"}
 MERGE = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
 APPLY = "application/apply-patch+yaml"
+WATCHED = 60
+"""Seconds after which the server ends a watch; one that is silent for longer is lost."""
 
 
 class ApiError(Exception):
@@ -65,6 +67,23 @@ def proxy_for(server: str) -> str | None:
     return None if proxy_bypass(parts.netloc) else getproxies().get(parts.scheme)
 
 
+def _decoded(answer: Any, raw: bytes) -> Any:
+    """The body of an answer; an ApiError where that is no success."""
+    try:
+        data = json.loads(raw)
+    except ValueError:
+        data = {}
+    if answer.status < 400:
+        return data
+    after = answer.getheader("Retry-After")
+    status = data if isinstance(data, dict) else {"message": raw[:200].decode(errors="replace")}
+    raise _error(answer.status, status, float(after) if after and after.isdigit() else None)
+
+
+def _error(code: int, status: Mapping[str, Any], after: float | None = None) -> ApiError:
+    return ApiError(code, str(status.get("reason", "")), str(status.get("message", "")), after)
+
+
 class ApiServer:
     """A client of the Kubernetes API; every call takes at most ``patience`` seconds."""
 
@@ -101,29 +120,46 @@ class ApiServer:
         patience: float | None = None,
     ) -> Any:
         """One request; returns the decoded answer, raises ApiError or NoAnswer."""
+        answer = await self._ask(method, where, body, content_type, params, patience or self._patience)
+        try:
+            raw = await answer.read()
+        except (aiohttp.ClientError, TimeoutError, OSError) as lost:
+            raise NoAnswer(f"{method} {where}: {type(lost).__name__}: {lost}") from lost
+        return _decoded(answer, raw)
+
+    async def watch(self, where: str, version: str, **params: str) -> AsyncGenerator[Mapping[str, Any], None]:
+        """The events of a list after a resourceVersion, bookmarks among them, until the server ends the watch.
+
+        Raises ApiError, with the code 410 where that version is too old, and NoAnswer where the connection was lost.
+        """
+        asked = {"watch": "true", "allowWatchBookmarks": "true", "timeoutSeconds": str(WATCHED)}
+        asked |= {"resourceVersion": version, **params}
+        answer = await self._ask("GET", where, None, "application/json", asked, WATCHED + self._patience)
+        try:
+            if answer.status >= 400:
+                _decoded(answer, await answer.read())
+            async for line in answer.response.content:
+                event = json.loads(line)
+                if event["type"] == "ERROR":
+                    raise _error(event["object"].get("code", 500), event["object"])
+                yield event
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as lost:
+            raise NoAnswer(f"watching {where}: {type(lost).__name__}: {lost}") from lost
+        finally:
+            answer.response.close()
+
+    async def _ask(
+        self, method: str, where: str, body: Any, content_type: str, params: Mapping[str, str] | None, patience: float
+    ) -> Any:
         headers = {"Accept": "application/json", "Content-Type": content_type, "User-Agent": FIELD_MANAGER}
         await self._client.update_params_for_auth(headers, [], ["BearerToken"], where, method, body)
         url = self._client.configuration.host + where + (f"?{urlencode(params)}" if params else "")
         try:
-            answer = await self._client.rest_client.request(
-                method, url, headers=headers, body=body, _request_timeout=patience or self._patience
+            return await self._client.rest_client.request(
+                method, url, headers=headers, body=body, _request_timeout=patience
             )
-            raw = await answer.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as lost:
             raise NoAnswer(f"{method} {where}: {type(lost).__name__}: {lost}") from lost
-        try:
-            data = json.loads(raw)
-        except ValueError:
-            data = {}
-        if answer.status >= 400:
-            after = answer.getheader("Retry-After")
-            raise ApiError(
-                answer.status,
-                str(data.get("reason", "")) if isinstance(data, dict) else "",
-                str(data.get("message", "")) if isinstance(data, dict) else raw[:200].decode(errors="replace"),
-                float(after) if after and after.isdigit() else None,
-            )
-        return data
 
     async def get(self, where: str, **params: str) -> Any:
         """GET one object or a list; query parameters as keywords."""

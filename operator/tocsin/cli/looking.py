@@ -80,16 +80,30 @@ async def read(api: ApiServer, plural: str, namespace: str, name: str, words: st
         raise Mistake(f"{plural}/{name}: {refused.message}") from refused
 
 
-async def listed(api: ApiServer, plural: str, namespace: str) -> list[Any]:
-    """All objects of a kind, in a namespace or, without one, in all, page by page."""
+async def listed(
+    api: ApiServer, plural: str, namespace: str, api_version: str = API_VERSION, **params: str
+) -> list[Any]:
+    """All objects of a kind, in a namespace or, without one, in all."""
+    try:
+        return (await everything(api, path(api_version, plural, namespace), **params))[0]
+    except ApiError as refused:
+        raise Mistake(
+            f"{plural}: {refused.message}", f"see whether you may: kubectl auth can-i list {plural} {_where(namespace)}"
+        ) from refused
+
+
+def _where(namespace: str) -> str:
+    return f"-n {namespace}" if namespace else "-A"
+
+
+async def everything(api: ApiServer, where: str, **params: str) -> tuple[list[Any], str]:
+    """All objects of a list, page by page, and the resourceVersion at which they were so."""
     items: list[Any] = []
     token: str | None = None
+    version = ""
     while token != "":
         more: dict[str, str] = {"continue": token} if token else {}
-        try:
-            page = await api.get(path(API_VERSION, plural, namespace), limit="500", **more)
-        except ApiError as refused:
-            raise Mistake(f"{plural}: {refused.message}") from refused
+        page = await api.get(where, limit="500", **more, **params)
         items += page["items"]
-        token = page["metadata"].get("continue", "")
-    return items
+        token, version = page["metadata"].get("continue", ""), page["metadata"]["resourceVersion"]
+    return items, version

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from tocsin import __version__
-from tocsin.cli import acts, lint, replay, views
+from tocsin.cli import acts, lint, replay, views, watch
 from tocsin.cli.files import Mistake
 
 DESCRIPTION = """\
@@ -19,6 +19,7 @@ Try a policy before you apply it:
   kubectl tocsin lint policies/*.yaml
 See what is open, who is waited for, and who is on duty:
   kubectl tocsin status
+  kubectl tocsin watch
   kubectl tocsin show fraud-7c9f2
   kubectl tocsin oncall
 Decide on an incident:
@@ -39,6 +40,7 @@ def parser() -> argparse.ArgumentParser:
     replay.add(commands)
     lint.add(commands)
     views.add(commands)
+    watch.add(commands)
     acts.add(commands)
     return top
 

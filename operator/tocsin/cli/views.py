@@ -83,10 +83,14 @@ def _plain(found: Any) -> Any:
 
 
 def _status(console: Console, incidents: Sequence[Incident], _: Roster, now: datetime) -> None:
+    console.print(overview(incidents, now))
+
+
+def overview(incidents: Sequence[Incident], now: datetime) -> Table | str:
+    """What is open, the worst first."""
     unresolved = [one for one in incidents if not one.resolved]
     if not unresolved:
-        console.print("nothing is open")
-        return
+        return "nothing is open"
     several = len({one.metadata.namespace for one in unresolved}) > 1
     rows = [
         (
@@ -100,7 +104,7 @@ def _status(console: Console, incidents: Sequence[Incident], _: Roster, now: dat
         for one in sorted(unresolved, key=_urgency)
     ]
     heads = [*(["NAMESPACE"] if several else []), "INCIDENT", "SEV", "PHASE", "WAITING FOR", "DUE"]
-    console.print(_table(heads, rows))
+    return _table(heads, rows)
 
 
 def _urgency(incident: Incident) -> tuple[str, bool, str, str]:
