@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from tocsin import __version__
-from tocsin.cli import acts, lint, replay, views, watch
+from tocsin.cli import acts, completion, lint, replay, views, watch
 from tocsin.cli.files import Mistake
 
 DESCRIPTION = """\
@@ -42,12 +42,15 @@ def parser() -> argparse.ArgumentParser:
     views.add(commands)
     watch.add(commands)
     acts.add(commands)
+    completion.add(commands)
     return top
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; 0 when it did what was asked, 1 when a decision did not count, 2 when something must change."""
-    arguments = parser().parse_args(argv)
+    top = parser()
+    completion.offer(top)
+    arguments = top.parse_args(argv)
     try:
         code: int = arguments.run(arguments)
     except Mistake as mistake:
