@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tocsin.api.policy import EscalationPolicy
 from tocsin.api.responder import Responder
+from tocsin.cli.exposed import load_exposed, unfit
 from tocsin.cli.files import Mistake, load_all
 from tocsin.clock import SystemClock
 from tocsin.decide.roster import cycle, faults, holes
@@ -27,11 +28,21 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "that are not there or cannot be told, rosters with circles and holes. Other kinds are passed over.",
     )
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="YAML, with as many documents as you like")
+    parser.add_argument(
+        "--metrics",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="what the models expose, by curl of their /metrics: queries that would find nothing, and lines above the "
+        "last bucket of a histogram, are found as well; it may be given several times",
+    )
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print each problem on a line; 2 when there is one."""
+    exposed = load_exposed(arguments.metrics) if arguments.metrics else None
     policies: list[tuple[Path, EscalationPolicy]] = []
     roles: dict[tuple[str, str], tuple[Path, Responder]] = {}
     problems: list[str] = []
@@ -51,7 +62,8 @@ def run(arguments: argparse.Namespace) -> int:
         rosters.setdefault(namespace, {})[name] = role
     for path, policy in policies:
         name, roster = policy.metadata.name, rosters.get(policy.metadata.namespace, {})
-        problems += [f"{path}: escalationpolicy/{name}: {problem}" for problem in _of_policy(policy, roster)]
+        wrong = [*_of_policy(policy, roster), *(unfit(policy, exposed) if exposed is not None else ())]
+        problems += [f"{path}: escalationpolicy/{name}: {problem}" for problem in wrong]
     for path, role in roles.values():
         name, roster = role.metadata.name, rosters[role.metadata.namespace]
         problems += [f"{path}: responder/{name}: {problem}" for problem in _of_role(role, roster)]
