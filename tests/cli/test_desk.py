@@ -483,7 +483,7 @@ def test_a_report_without_an_operator_is_recorded_all_the_same(
 
 
 def test_a_report_on_a_model_that_no_policy_names_or_several_do_says_so(office: Office) -> None:
-    with pytest.raises(Mistake, match="names the model fraud; there are: none"):
+    with pytest.raises(Mistake, match="names the model fraud; there are: none\nsee where it may be: kubectl tocsin"):
         office.report()
     office.guard("fraud", "heir")
     with pytest.raises(Mistake, match="--policy: choose one of fraud, heir"):
@@ -579,7 +579,11 @@ def test_an_authorisation_that_cannot_be_given(
     an_applied_policy(office, observed)
 
     assert authorised(office, option, span) == 2
-    assert capsys.readouterr().err == f"{mistake}\n"
+    first, *further = capsys.readouterr().err.splitlines()
+    assert first == mistake
+    shown = f"kubectl describe escalationpolicy fraud-latency -n {office.namespace}"
+    assert all(line.endswith(shown) for line in further)
+    assert len(further) == (0 if first.startswith("--for") else 1)
     assert office.decisions() == []
 
 

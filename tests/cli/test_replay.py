@@ -225,7 +225,7 @@ def test_a_file_with_a_mistake(
         ),
         pytest.param(
             ("--series", str(SERIES), "--responder", str(SERIES)),
-            f"{SERIES}: holds no object of kind Responder",
+            f"{SERIES}: holds no object of kind Responder: leave it out, or give a file that does",
             id="a file without Responders",
         ),
     ],

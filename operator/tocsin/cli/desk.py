@@ -135,10 +135,16 @@ class Desk:
             await read(self._api, "escalationpolicies", self._namespace, policy, "escpol")
         )
         if found.status.observed_generation != found.metadata.generation:
-            raise Mistake("the operator has not looked at this version of the policy yet: try again in a moment")
+            raise Mistake(
+                "the operator has not looked at this version of the policy yet: try again in a moment",
+                f"see what it says: kubectl describe escalationpolicy {policy} -n {self._namespace}",
+            )
         known = {one.name: one.digest for one in found.status.options}
         if option not in known:
-            raise Mistake(f"--option: policy {policy} has no option {option}; it has {', '.join(known) or 'none'}")
+            raise Mistake(
+                f"--option: policy {policy} has no option {option}; it has {', '.join(known) or 'none'}",
+                f"see what they do: kubectl describe escalationpolicy {policy} -n {self._namespace}",
+            )
         spec = {
             "type": "Authorise",
             "policyRef": {"name": policy, "uid": found.metadata.uid},
@@ -163,7 +169,10 @@ class Desk:
             models = ", ".join(sorted({guarded.name for one in found for guarded in one.spec.models})) or "none"
             if names:
                 raise Mistake(f"--policy: choose one of {', '.join(names)}, which name the model {model}")
-            raise Mistake(f"no policy in namespace {self._namespace} names the model {model}; there are: {models}")
+            raise Mistake(
+                f"no policy in namespace {self._namespace} names the model {model}; there are: {models}",
+                "see where it may be: kubectl tocsin coverage -A",
+            )
         spec = {"origin": "Person", "policyRef": {"name": chosen[0]}, "model": model, "reason": reason}
         spec |= {"source": source.capitalize()} if source else {}
         spec |= {"harm": harm} if harm else {}
@@ -258,7 +267,9 @@ class Desk:
                     f"refused: {refused.message}",
                     f"see what you may do: kubectl auth can-i create {what} --subresource={right} -n {self._namespace}",
                 ) from refused
-            raise Mistake(f"refused: {refused.message}") from refused
+            raise Mistake(
+                f"refused: {refused.message}", f"see what it must say: kubectl explain {kind.lower()}.spec"
+            ) from refused
 
     async def _user(self) -> str:
         """The user's own name, as the API server knows it."""

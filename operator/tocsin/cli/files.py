@@ -39,7 +39,10 @@ def load_policy(path: Path) -> tuple[EscalationPolicy, dict[str, Responder]]:
     found = documents(path)
     policies = [one for one in found if _kind(one) == "EscalationPolicy"]
     if len(policies) != 1:
-        raise Mistake(f"{path}: holds {len(policies)} objects of kind EscalationPolicy, exactly one is needed")
+        raise Mistake(
+            f"{path}: holds {len(policies)} objects of kind EscalationPolicy, exactly one is needed",
+            f"any number is checked by: kubectl tocsin lint {path}",
+        )
     problems = check(policies[0], EscalationPolicySpec)
     if problems:
         raise Mistake(*(f"{path}: {problem}" for problem in problems))
@@ -74,7 +77,7 @@ def load_responders(paths: Iterable[Path]) -> dict[str, Responder]:
     for path in paths:
         found = _responders(path, documents(path))
         if not found:
-            raise Mistake(f"{path}: holds no object of kind Responder")
+            raise Mistake(f"{path}: holds no object of kind Responder: leave it out, or give a file that does")
         roster |= found
     return roster
 
