@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ from tests.decide.test_tiers import an_entered
 from tocsin.api.incident import Incident, IncidentStatus, OptionState
 from tocsin.api.policy import EscalationPolicy, EscalationPolicyStatus
 from tocsin.cli.main import main, parser
+from tocsin.cli.unguarded import MODEL_LABEL, unguarded
 from tocsin.cli.views import show
 
 STATUS: dict[str, Any] = {
@@ -121,6 +123,78 @@ def test_show_says_what_was_judged_and_what_is_owed(capsys: pytest.CaptureFixtur
     assert "alone" not in words_of(printed(capsys, settled, "show", "fraud-1"))
 
 
+def a_deployment(name: str, model: str, namespace: str = "models") -> dict[str, Any]:
+    return {"metadata": {"name": name, "namespace": namespace, "labels": {MODEL_LABEL: model}}}
+
+
+LONG = "customer-lifetime-value-prediction-in-western-europe-by-quarter"
+"""As long as a name may be."""
+WAITED = "model-risk-management-committee: decide, and acknowledge through the deputy"
+
+
+def named(thing: Any, name: str = LONG, namespace: str = "models") -> Any:
+    metadata = thing.metadata.model_copy(update={"name": name, "namespace": namespace})
+    return thing.model_copy(update={"metadata": metadata})
+
+
+def columns(lines: Sequence[str]) -> dict[str, str]:
+    """What stands under each head, without the spaces at which it was folded."""
+    heads = list(re.finditer(r"\S+( \S+)*", lines[0]))
+    starts = [*(head.start() for head in heads), None]
+    cells = zip(heads, starts, starts[1:], strict=False)
+    return {head[0]: "".join("".join(line[a:b].split()) for line in lines[1:]) for head, a, b in cells}
+
+
+@pytest.mark.parametrize(
+    ("word", "found", "cells"),
+    [
+        pytest.param(
+            "status",
+            [named(an_open(waiting_for=WAITED))],
+            {"INCIDENT": LONG, "SEV": "SEV2", "PHASE": "Contained", "WAITING FOR": WAITED, "DUE": "in 12m"},
+            id="what is open",
+        ),
+        pytest.param(
+            "status",
+            [named(an_open(waiting_for=WAITED)), named(an_open(waiting_for=WAITED), LONG, LONG[:40])],
+            {"NAMESPACE": f"models{LONG[:40]}", "INCIDENT": LONG * 2, "WAITING FOR": WAITED * 2, "DUE": "in 12m" * 2},
+            id="what is open, of several namespaces",
+        ),
+        pytest.param(
+            "coverage",
+            [named(a_policy(models=[{"name": LONG}])), *unguarded([a_deployment("x", "churn", LONG[:40])], [])],
+            {"MODEL": f"churn{LONG}", "POLICY": f"none in {LONG[:40]}models/{LONG}", "CONTAINED": "nevernever"},
+            id="what is covered, of several namespaces",
+        ),
+        pytest.param("oncall", [a_role(LONG, "ada")], {"ROLE": LONG, "ON DUTY": "Ada"}, id="who is on duty"),
+        pytest.param(
+            "explain",
+            named(
+                an_open(score=STATUS["score"] | {"terms": [{"name": "signals", "value": "1", "because": WAITED * 2}]})
+            ),
+            {"TERM": "signals", "ADDS": "1", "BECAUSE": WAITED * 2},
+            id="why",
+        ),
+    ],
+)
+def test_long_names_are_folded_to_eighty_columns_and_no_letter_is_lost(
+    capsys: pytest.CaptureFixture[str], word: str, found: Any, cells: dict[str, str]
+) -> None:
+    names = [LONG] if word == "explain" else []
+    roster = a_roster(*found) if word == "oncall" else {}
+    lines = printed(capsys, found, word, *names, roster=roster)
+    table = lines[1 : lines.index("The sum alone gives SEV2.")] if word == "explain" else lines
+    assert max(map(len, lines)) <= 80
+    shown = columns(table)
+    assert {head: shown[head] for head in cells} == {head: "".join(text.split()) for head, text in cells.items()}
+
+
+def test_a_command_to_copy_is_on_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = printed(capsys, named(an_open(waiting_for=WAITED)), "show", LONG)
+    assert lines[-1] == f"all of it: kubectl tocsin timeline {LONG} -n models"
+    assert f"  waiting for {WAITED} — in 12m" in lines
+
+
 HOSTILE = "a [bold]loan[/] was [/nothing] refused :bomb:"
 
 
@@ -202,7 +276,64 @@ def test_coverage_shows_what_lacks_something_first(capsys: pytest.CaptureFixture
         ["fraud", "asks", "yes", "yes", "yes", "asks"],
         ["fraud", "watched", "yes", "yes", "yes", "rehearsed only"],
     ]
-    assert printed(capsys, [], "coverage") == ["there is no policy"]
+    nothing = "there is no policy, and no Deployment with the label tocsin.dev/model"
+    assert printed(capsys, [], "coverage") == [nothing]
+
+
+def test_coverage_shows_models_that_no_policy_guards_before_all_others(capsys: pytest.CaptureFixture[str]) -> None:
+    policy = a_covered("alone", ("Staffed", "False", "Hole"))
+    bare = unguarded([a_deployment("x", "zeta")], [policy])
+    _, *lines = printed(capsys, [policy, *bare], "coverage")
+    assert [line.split() for line in lines] == [
+        ["zeta", "none", "no", "no", "no", "never"],
+        ["fraud", "alone", "yes", "yes", "Hole", "asks"],
+    ]
+    elsewhere = unguarded([a_deployment("x", "zeta", "loans")], [policy])
+    assert "none in loans" in printed(capsys, [policy, *elsewhere], "coverage", "-A")[1]
+    assert json.loads("".join(printed(capsys, bare, "coverage", "-o", "json"))) == [
+        {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": a_deployment("x", "zeta")["metadata"]}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("deployment", "model"),
+    [
+        pytest.param(a_deployment("churn", "churn"), "churn", id="no policy names it"),
+        pytest.param(a_deployment("churn", ""), "churn", id="it is called as its Deployment"),
+        pytest.param(a_deployment("fraud", "fraud", "loans"), "fraud", id="a policy of another namespace does"),
+        pytest.param(a_deployment("fraud", "cards"), None, id="it is the target of a policy"),
+        pytest.param(a_deployment("fraud-canary", "fraud"), None, id="a policy watches that model"),
+    ],
+)
+def test_which_workloads_no_policy_guards(deployment: dict[str, Any], model: str | None) -> None:
+    assert [one.model for one in unguarded([deployment], [a_policy()])] == ([model] if model else [])
+
+
+def test_who_may_not_list_deployments_is_told_in_a_line(
+    served: Access, namespace: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels = {MODEL_LABEL: "churn"}
+    container = {"name": "model", "image": "churn:1"}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
+    spec = {"replicas": 0, "selector": {"matchLabels": labels}, "template": template}
+    made = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "churn", "labels": labels},
+        "spec": spec,
+    }
+    served.api("POST", f"/apis/apps/v1/namespaces/{namespace}/deployments", made)
+    use(monkeypatch, served.kubeconfig_for("alice", ("system:masters",)))
+    assert main(["coverage", "-n", namespace]) == 0
+    assert capsys.readouterr().out.splitlines()[1].split() == ["churn", "none", "no", "no", "no", "never"]
+    policies = ["--verb=list", "--resource=escalationpolicies"]
+    served.kubectl("create", "role", "reader", *policies, "-n", namespace)
+    served.kubectl("create", "rolebinding", "reader", "--role=reader", "--user=mallory", "-n", namespace)
+    use(monkeypatch, served.kubeconfig_for("mallory"))
+    assert main(["coverage", "-n", namespace]) == 0
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith("models without a policy are not listed: ")
+    assert 'User "mallory" cannot list resource "deployments"' in said
 
 
 @pytest.mark.parametrize(("output", "read"), [("json", json.loads), ("yaml", yaml.safe_load)])
@@ -236,10 +367,13 @@ def test_the_cluster_is_looked_at_with_the_users_own_rights(
     assert "night" not in said("oncall", "owners")[1]
     assert said("oncall", "none") == (
         2,
-        f"there is no responder none in namespace {namespace}; there are: night, owners\n",
+        f"there is no responder none in namespace {namespace}; there are: night, owners\n"
+        f"see who is on duty: kubectl tocsin oncall -n {namespace}\n",
     )
     code, words = said("show", "none")
     assert (code, f"see: kubectl get incidents -n {namespace}" in words) == (2, True)
     use(monkeypatch, served.kubeconfig_for("mallory"))
     code, words = said("status")
     assert (code, "mallory" in words and "cannot list" in words) == (2, True)
+    assert words.splitlines()[-1] == f"see whether you may: kubectl auth can-i list incidents -n {namespace}"
+    assert said("show", "fraud-1")[1].splitlines()[-1].startswith("see whether you may: kubectl auth can-i ")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import sys
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -14,6 +15,7 @@ from tocsin.api.policy import EscalationPolicy
 from tocsin.api.responder import Responder
 from tocsin.apiserver import ApiError, ApiServer, NoAnswer, path
 from tocsin.cli.files import Mistake
+from tocsin.cli.unguarded import DEPLOYMENTS, MODEL_LABEL, Unguarded, unguarded
 
 
 async def look(word: str, name: str | None, namespace: str | None) -> tuple[Any, dict[str, Responder]]:
@@ -23,8 +25,8 @@ async def look(word: str, name: str | None, namespace: str | None) -> tuple[Any,
         if word == "status":
             return [Incident.model_validate(one) for one in await listed(api, "incidents", where)], {}
         if word == "coverage":
-            policies = await listed(api, "escalationpolicies", where)
-            return [EscalationPolicy.model_validate(one) for one in policies], {}
+            policies = [EscalationPolicy.model_validate(one) for one in await listed(api, "escalationpolicies", where)]
+            return [*policies, *await _unguarded(api, where, policies)], {}
         responders = [Responder.model_validate(one) for one in await listed(api, "responders", where)]
         roster = {one.metadata.name: one for one in responders}
         if word != "oncall":
@@ -33,8 +35,22 @@ async def look(word: str, name: str | None, namespace: str | None) -> tuple[Any,
         chosen = [one for one in responders if name in (None, one.metadata.name)]
         if name and not chosen:
             there = ", ".join(roster) or "none"
-            raise Mistake(f"there is no responder {name} in namespace {where}; there are: {there}")
+            raise Mistake(
+                f"there is no responder {name} in namespace {where}; there are: {there}",
+                f"see who is on duty: kubectl tocsin oncall -n {where}",
+            )
         return chosen, roster
+
+
+async def _unguarded(api: ApiServer, namespace: str, policies: Sequence[EscalationPolicy]) -> list[Unguarded]:
+    """The Deployments that say that they are a model, and that no policy guards; a word when they may not be listed."""
+    try:
+        where = path(DEPLOYMENTS, "deployments", namespace)
+        found, _ = await everything(api, where, labelSelector=MODEL_LABEL)
+    except ApiError as refused:
+        print(f"models without a policy are not listed: {refused.message}", file=sys.stderr)
+        return []
+    return unguarded(found, policies)
 
 
 @asynccontextmanager
@@ -77,7 +93,10 @@ async def read(api: ApiServer, plural: str, namespace: str, name: str, words: st
             raise Mistake(
                 f"there is no {plural}/{name} in namespace {namespace}", f"see: kubectl get {words} -n {namespace}"
             ) from refused
-        raise Mistake(f"{plural}/{name}: {refused.message}") from refused
+        raise Mistake(
+            f"{plural}/{name}: {refused.message}",
+            f"see whether you may: kubectl auth can-i get {plural} -n {namespace}",
+        ) from refused
 
 
 async def listed(

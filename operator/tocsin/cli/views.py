@@ -19,6 +19,7 @@ from tocsin.api.policy import EscalationPolicy, Mode, PolicyModel
 from tocsin.api.quantities import format_duration, format_time
 from tocsin.api.responder import Responder
 from tocsin.cli.files import Mistake
+from tocsin.cli.unguarded import Unguarded
 from tocsin.clock import SystemClock
 from tocsin.decide.approval import unsettled
 from tocsin.decide.closing import words_of
@@ -116,24 +117,29 @@ def _urgency(incident: Incident) -> tuple[str, bool, str, str]:
 def _show(console: Console, incident: Incident, roster: Roster, now: datetime) -> None:
     status, metadata = incident.status, incident.metadata
     console.print(metadata.name, style="bold", end="")
-    console.print(f"  {status.severity or ''} {status.phase}, model {incident.spec.model}")
+    console.print(f"  {status.severity or ''} {status.phase}, model {incident.spec.model}", soft_wrap=True)
     if incident.spec.by:
-        console.print(f"  reported by {incident.spec.by}: {incident.spec.reason}")
+        console.print(f"  reported by {incident.spec.by}: {incident.spec.reason}", soft_wrap=True)
     if status.opened_time:
         ago = format_duration(_whole(now - status.opened_time))
         console.print(f"  open since {format_time(status.opened_time)} ({ago} ago), episode {status.episode}")
     if status.lead:
         console.print(f"  led by {status.lead.user} since {format_time(status.lead.time)}")
-    console.print(f"  waiting for {status.waiting_for or 'nobody'}{_dash(_due(status.next_deadline_time, now))}")
+    waiting = f"  waiting for {status.waiting_for or 'nobody'}{_dash(_due(status.next_deadline_time, now))}"
+    console.print(waiting, soft_wrap=True)
     if status.held:
-        console.print(f"  on hold by {status.held.by}: {status.held.reason}", style="yellow")
+        console.print(f"  on hold by {status.held.by}: {status.held.reason}", style="yellow", soft_wrap=True)
     if judged := status.classification:
-        console.print(f"  classified by {judged.by}: {words_of(judged)} — {judged.reason}")
+        console.print(f"  classified by {judged.by}: {words_of(judged)} — {judged.reason}", soft_wrap=True)
     for one in unsettled(status):
         verdict = "overdue" if one.overdue else f"due {_due(one.approve_deadline, now)}"
-        console.print(f"  {one.option} was ordered by {one.by} alone, approval {verdict}: {one.reason}", style="yellow")
+        console.print(
+            f"  {one.option} was ordered by {one.by} alone, approval {verdict}: {one.reason}",
+            style="yellow",
+            soft_wrap=True,
+        )
     if lesson := status.post_mortem:
-        console.print(f"  post-mortem by {lesson.owner}, due {_due(lesson.due_time, now)}")
+        console.print(f"  post-mortem by {lesson.owner}, due {_due(lesson.due_time, now)}", soft_wrap=True)
     _section(console, "signals", (f"{one.name}: {one.message}" for one in status.signals))
     _section(
         console,
@@ -148,7 +154,7 @@ def _show(console: Console, incident: Incident, roster: Roster, now: datetime) -
     late = status.timeline[-LINES:]
     _section(console, "lately", (f"{format_time(one.time)}  {one.what}" for one in late))
     if len(status.timeline) > LINES:
-        console.print(f"\nall of it: kubectl tocsin timeline {metadata.name} -n {metadata.namespace}")
+        console.print(f"\nall of it: kubectl tocsin timeline {metadata.name} -n {metadata.namespace}", soft_wrap=True)
 
 
 def _tier(tier: TierStatus, incident: Incident, roster: Roster, now: datetime) -> str:
@@ -182,7 +188,7 @@ def _explain(console: Console, incident: Incident, _: Roster, now: datetime) -> 
     console.print(_table(["TERM", "ADDS", "BECAUSE"], rows))
     console.print(f"The sum alone gives {score.band}.")
     for floor in score.floors:
-        console.print(f"Besides: {floor}.")
+        console.print(f"Besides: {floor}.", soft_wrap=True)
     if lowered := status.lowered:
         console.print(f"{lowered.by} lowered it to {lowered.to} at {format_time(lowered.time)}.")
     _section(console, "tiers", (f"{tier.name}: {tier.reason}" for tier in status.tiers))
@@ -213,19 +219,23 @@ def _oncall(console: Console, responders: Sequence[Responder], roster: Roster, n
     console.print(_table(["ROLE", "ON DUTY", "UNTIL", "DEPUTY", "THIS WEEK"], rows))
 
 
-def _coverage(console: Console, policies: Sequence[EscalationPolicy], _: Roster, now: datetime) -> None:
-    if not policies:
-        console.print("there is no policy")
+def _coverage(console: Console, found: Sequence[EscalationPolicy | Unguarded], _: Roster, now: datetime) -> None:
+    if not found:
+        console.print("there is no policy, and no Deployment with the label tocsin.dev/model")
         return
-    several = len({one.metadata.namespace for one in policies}) > 1
-    rows = []
-    for policy in policies:
+    several = len({one.metadata.namespace for one in found}) > 1
+    rows: list[tuple[int, tuple[str, ...]]] = []
+    for policy in found:
         name = f"{policy.metadata.namespace}/{policy.metadata.name}" if several else policy.metadata.name
+        if isinstance(policy, Unguarded):
+            where = f" in {policy.metadata.namespace}" if several else ""
+            rows.append((0, (policy.model, f"none{where}", "no", "no", "no", "never")))
+            continue
         facts = [_fact(policy, kind) for kind in ("Ready", "Measured", "Staffed")]
         for model in policy.spec.models:
             contained = _contained(policy, model, now)
             lacks = contained == "never" or any(fact != "yes" for fact in facts)
-            rows.append((not lacks, (model.name, name, *facts, contained)))
+            rows.append((1 if lacks else 2, (model.name, name, *facts, contained)))
     heads = ["MODEL", "POLICY", "READY", "DATA", "PEOPLE", "CONTAINED"]
     console.print(_table(heads, [row for _, row in sorted(rows)]))
 

@@ -1,0 +1,46 @@
+"""The workloads that say that they are a model, and that no policy of their namespace guards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tocsin.api.objects import Metadata
+from tocsin.api.policy import EscalationPolicy
+
+MODEL_LABEL = "tocsin.dev/model"
+"""On a Deployment: that it serves a model, and which."""
+DEPLOYMENTS = "apps/v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Unguarded:
+    """A Deployment that serves a model which no policy guards."""
+
+    metadata: Metadata
+    model: str
+
+    def dump(self) -> dict[str, Any]:
+        """What a program gets of it."""
+        named = {"name": self.metadata.name, "namespace": self.metadata.namespace, "labels": {MODEL_LABEL: self.model}}
+        return {"apiVersion": DEPLOYMENTS, "kind": "Deployment", "metadata": named}
+
+
+def unguarded(deployments: Sequence[Any], policies: Sequence[EscalationPolicy]) -> list[Unguarded]:
+    """Those that no policy of their namespace names, neither as a target nor by the model; empty is its own name."""
+    targets = {
+        (policy.metadata.namespace, model.target.api_version, model.target.kind, model.target.name)
+        for policy in policies
+        for model in policy.spec.models
+        if model.target
+    }
+    models = {(policy.metadata.namespace, model.name) for policy in policies for model in policy.spec.models}
+    found = []
+    for raw in deployments:
+        metadata = Metadata(name=raw["metadata"]["name"], namespace=raw["metadata"]["namespace"])
+        model = raw["metadata"]["labels"][MODEL_LABEL] or metadata.name
+        target = (metadata.namespace, DEPLOYMENTS, "Deployment", metadata.name)
+        if target not in targets and (metadata.namespace, model) not in models:
+            found.append(Unguarded(metadata, model))
+    return found
