@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -524,6 +525,23 @@ def test_without_a_cluster_it_says_where_it_looked(
     said = capsys.readouterr().err
     assert said.startswith("no cluster to talk to: ")
     assert said.endswith("check KUBECONFIG, then: kubectl config current-context\n")
+
+
+def test_a_silent_api_server_is_no_reason_to_fear_that_a_look_did_something(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cluster = {"clusters": [{"name": "c", "cluster": {"server": "http://127.0.0.1:9"}}], "current-context": "c"}
+    context = {
+        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+        "users": [{"name": "u", "user": {}}],
+    }
+    (tmp_path / "config").write_text(json.dumps({"apiVersion": "v1", "kind": "Config", **cluster, **context}))
+    use(monkeypatch, tmp_path / "config")
+
+    assert main(["status"]) == 2
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.startswith("the API server did not answer: GET ")
+    assert second == "see whether it is there: kubectl cluster-info"
 
 
 def an_applied_policy(office: Office, observed: int | None = 1) -> Any:

@@ -6,6 +6,9 @@ import asyncio
 import io
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +19,8 @@ from tests.cli.test_desk import use
 from tests.cli.test_views import an_open
 from tests.clocks import FakeClock, HastyClock
 from tests.cluster.access import Access
+from tests.cluster.cluster import ours
+from tests.cluster.proxy import ApiProxy, Call, CallBefore, DropBefore
 from tests.connecting import connected
 from tocsin.api.incident import Incident
 from tocsin.apiserver import ApiError, ApiServer, NoAnswer, path
@@ -81,7 +86,7 @@ def followed(*script: Any) -> tuple[list[tuple[str, str, str]], list[str], list[
 
     async def body() -> None:
         async for one in follow(api, "incidents", clock, said.append):
-            metadata = one["object"]["metadata"]
+            metadata = {"name": ""} | one["object"]["metadata"]
             told.append((one["type"], metadata["name"], metadata["resourceVersion"]))
 
     with pytest.raises(Enough):
@@ -95,7 +100,7 @@ def test_a_list_then_every_change_and_bookmarks_move_the_version_only() -> None:
         [event("MODIFIED", "a", 6), event("BOOKMARK", "", 9), 60],
         [event("DELETED", "a", 11), 60],
     )
-    assert told == [("ADDED", "a", "3"), ("MODIFIED", "a", "6"), ("DELETED", "a", "11")]
+    assert told == [("ADDED", "a", "3"), ("BOOKMARK", "", "5"), ("MODIFIED", "a", "6"), ("DELETED", "a", "11")]
     assert asked == ["list", "watch from 5", "watch from 9", "watch from 11"]
     assert said == []
 
@@ -112,7 +117,8 @@ def test_what_changed_in_a_gap_is_told_after_it_and_nothing_twice(lost: Exceptio
     told, said, asked, elapsed = followed(
         (5, [raw("a", 3), raw("b", 4), raw("c", 5)]), [lost], (20, [raw("a", 3), raw("b", 12), raw("d", 14)]), [60]
     )
-    assert told[3:] == [("DELETED", "c", "5"), ("MODIFIED", "b", "12"), ("ADDED", "d", "14")]
+    changed = [("DELETED", "c", "5"), ("MODIFIED", "b", "12"), ("ADDED", "d", "14")]
+    assert told[3:] == [("BOOKMARK", "", "5"), *changed, ("BOOKMARK", "", "20")]
     assert asked == ["list", "watch from 5", "list", "watch from 20", "watch from 20"]
     assert said == [*words, *(["the API server answers again"] if words else [])]
     assert elapsed == 60 + PAUSE
@@ -156,6 +162,7 @@ async def told_of(*incidents: Incident | tuple[str, Incident]) -> AsyncIterator[
     for place, one in enumerate(incidents):
         kind, incident = one if isinstance(one, tuple) else ("MODIFIED" if place else "ADDED", one)
         yield {"type": kind, "object": incident.dump()}
+        yield {"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": str(place)}}}
 
 
 def a_console(**options: Any) -> tuple[Console, io.StringIO]:
@@ -223,7 +230,7 @@ def test_a_pipe_gets_a_line_for_each_change_that_shows() -> None:
         ("DELETED", an_open()),
     )
 
-    asyncio.run(lines(course, console, FakeClock(T0)))
+    asyncio.run(lines(course, console, FakeClock(T0 + timedelta(milliseconds=7))))
 
     now = "2026-11-23T09:00:00Z  models/fraud-1"
     assert file.getvalue().splitlines() == [
@@ -249,6 +256,7 @@ def test_a_terminal_sees_what_is_open_drawn_anew() -> None:
     )
 
     frames = file.getvalue()
+    assert "nothing is open" not in frames[: frames.index("Contained")], "not before all was listed"
     assert frames.index("Contained") < frames.index("Containing") < frames.rindex("nothing is open")
     assert "in 12m" in frames
 
@@ -271,19 +279,47 @@ def test_the_api_server_tells_each_change_and_when_a_version_is_too_old(served: 
     async def body() -> None:
         async with connected(served.kubeconfig) as api:
             events = follow(api, where, FakeClock(), lambda _: None, fieldSelector="metadata.name=fraud-1")
-            first = await anext(events)
+            first, mark = await anext(events), await anext(events)
             served.api("PATCH", f"{url}/status", {"status": a_story(1).status.dump()})
             second = await anext(events)
             served.api("DELETE", url)
             third = await anext(events)
             await events.aclose()
-            assert [one["type"] for one in (first, second, third)] == ["ADDED", "MODIFIED", "DELETED"]
+            told = [one["type"] for one in (first, mark, second, third)]
+            assert told == ["ADDED", "BOOKMARK", "MODIFIED", "DELETED"]
             assert Incident.model_validate(second["object"]).status.timeline == a_story(1).status.timeline
             with pytest.raises(ApiError) as gone:
                 await anext(api.watch(where, "1"))
             assert gone.value.code == 410
 
     asyncio.run(body())
+
+
+def test_what_changes_while_the_connection_is_lost_is_told_once_it_is_back(served: Access, namespace: str) -> None:
+    served = ours(served)
+    url = an_incident_of(served, namespace)
+    said: list[str] = []
+
+    async def body(kubeconfig: Path) -> list[Event]:
+        async with connected(kubeconfig) as api:
+            where = path("tocsin.dev/v1alpha1", "incidents", namespace)
+            async with aclosing(follow(api, where, HastyClock(), said.append)) as events:
+                return [await anext(events) for _ in range(4)]
+
+    def change(_: Call) -> None:
+        served.api("PATCH", f"{url}/status", {"status": a_story(1).status.dump()})
+
+    with ApiProxy(served, (served.admin_certificate, served.admin_key)) as proxy:
+        proxy.rule(CallBefore(change), methods={"GET"}, path="watch=")
+        proxy.rule(DropBefore(), methods={"GET"}, path="watch=", times=2)  # the client tries a GET once more by itself
+        told = asyncio.run(body(proxy.kubeconfig()))
+
+    assert [one["type"] for one in told] == ["ADDED", "BOOKMARK", "MODIFIED", "BOOKMARK"]
+    assert Incident.model_validate(told[2]["object"]).status.timeline == a_story(1).status.timeline
+    assert [words.split(":")[0] for words in said] == [
+        f"the watch was lost, and is tried again every {PAUSE:g} s",
+        "the API server answers again",
+    ]
 
 
 def test_a_resolved_incident_ends_the_command(

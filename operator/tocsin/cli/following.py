@@ -15,15 +15,16 @@ PAUSE = 2.0
 SHORT = 1.0
 """A watch that the server ends within so many seconds was not served."""
 Event = Mapping[str, Any]
-"""As the API gives it: a type, ADDED, MODIFIED or DELETED, and the object."""
+"""As the API gives it: a type, ADDED, MODIFIED, DELETED or BOOKMARK, and the object."""
 
 
 async def follow(
     api: ApiServer, where: str, clock: Clock, warn: Callable[[str], None], **params: str
 ) -> AsyncGenerator[Event, None]:
-    """Every object of a list, then every change, for ever; what changed in a gap is told after it, and nothing twice.
+    """Every object of a list, a bookmark, then every change, for ever; nothing is told twice.
 
-    A refusal is raised, and a failure of the very first list; what is lost later is said and tried again.
+    What changed while the watch was lost is told after it, and a bookmark follows again. A refusal is raised, and a
+    failure of the very first list; what is lost later is said and tried again.
     """
     known: dict[str, Any] = {}
     begun = lost = False
@@ -36,6 +37,7 @@ async def follow(
             for event in tuple(_missed(known, items)):
                 _note(known, event)
                 yield event
+            yield {"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": version}}}
             async with aclosing(_watched(api, where, version, clock, **params)) as events:
                 async for event in events:
                     _note(known, event)

@@ -66,9 +66,13 @@ async def connected() -> AsyncIterator[tuple[ApiServer, str]]:
     try:
         yield api, default
     except NoAnswer as lost:
-        raise Mistake(
-            f"the API server did not answer: {lost}", "it may have been done: look before you try again"
-        ) from lost
+        read = str(lost).startswith("GET ")
+        then = (
+            "see whether it is there: kubectl cluster-info"
+            if read
+            else "it may have been done: look before you try again"
+        )
+        raise Mistake(f"the API server did not answer: {lost}", then) from lost
     except ApiError as refused:
         raise Mistake(
             f"the API server refused: {refused.message}", "see what you may do: kubectl auth can-i --list"

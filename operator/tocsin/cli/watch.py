@@ -80,10 +80,9 @@ def _warn(words: str) -> None:
 async def tell(events: AsyncIterator[Event], console: Console, *, as_json: bool) -> int:
     """The lines that are added to one incident's story, until it is resolved."""
     told: int | None = None
-    async for event in events:
-        incident = Incident.model_validate(event["object"])
+    async for kind, incident in _changes(events):
         name, namespace, status = incident.metadata.name, incident.metadata.namespace, incident.status
-        if event["type"] == "DELETED":
+        if kind == "DELETED":
             raise Mistake(f"incident/{name} was deleted", f"see what is there: kubectl get incidents -n {namespace}")
         if told is None and not as_json:
             _line(console, f"{name}  {_summary(incident)}")
@@ -102,22 +101,20 @@ async def tell(events: AsyncIterator[Event], console: Console, *, as_json: bool)
 
 async def dump(events: AsyncIterator[Event]) -> int:
     """Every incident that is open, and every change of any, as the events of a watch."""
-    async for event in events:
-        incident = Incident.model_validate(event["object"])
-        if event["type"] != "ADDED" or not incident.resolved:
-            print(json.dumps(event, ensure_ascii=False), flush=True)
+    async for kind, incident in _changes(events):
+        if kind != "ADDED" or not incident.resolved:
+            print(json.dumps({"type": kind, "object": incident.dump()}, ensure_ascii=False), flush=True)
     return 0
 
 
 async def lines(events: AsyncIterator[Event], console: Console, clock: Clock) -> int:
     """A line for every incident that is open, and for every change of what an overview shows of it."""
     shown: dict[str, str] = {}
-    async for event in events:
-        incident = Incident.model_validate(event["object"])
+    async for kind, incident in _changes(events):
         uid, name = incident.metadata.uid, f"{incident.metadata.namespace}/{incident.metadata.name}"
-        words = "was deleted" if event["type"] == "DELETED" else _summary(incident)
+        words = "was deleted" if kind == "DELETED" else _summary(incident)
         if shown.get(uid) != words and (uid in shown or not incident.resolved):
-            _line(console, f"{format_time(clock.now())}  {name}  {words}")
+            _line(console, f"{format_time(clock.now().replace(microsecond=0))}  {name}  {words}")
         shown[uid] = words
     return 0
 
@@ -125,18 +122,32 @@ async def lines(events: AsyncIterator[Event], console: Console, clock: Clock) ->
 async def draw(events: AsyncIterator[Event], console: Console, clock: Clock) -> int:
     """The overview, drawn anew at every change, and every second for what counts down."""
     known: dict[str, Incident] = {}
+    listed = False
 
     def drawn() -> RenderableType:
-        return overview(list(known.values()), clock.now())
+        return overview(list(known.values()), clock.now()) if listed else ""
 
     with Live(console=console, get_renderable=drawn, refresh_per_second=1) as live:
         async for event in events:
-            incident = Incident.model_validate(event["object"])
-            known = {uid: one for uid, one in known.items() if uid != incident.metadata.uid}
-            if event["type"] != "DELETED":
-                known[incident.metadata.uid] = incident
-            live.refresh()
+            known, listed = _known(known, event), listed or event["type"] == "BOOKMARK"
+            if listed:
+                live.refresh()
     return 0
+
+
+def _known(known: Mapping[str, Incident], event: Event) -> dict[str, Incident]:
+    """What there is after an event, by UID."""
+    if event["type"] == "BOOKMARK":
+        return dict(known)
+    incident = Incident.model_validate(event["object"])
+    others = {uid: one for uid, one in known.items() if uid != incident.metadata.uid}
+    return others if event["type"] == "DELETED" else others | {incident.metadata.uid: incident}
+
+
+async def _changes(events: AsyncIterator[Event]) -> AsyncIterator[tuple[str, Incident]]:
+    async for event in events:
+        if event["type"] != "BOOKMARK":
+            yield event["type"], Incident.model_validate(event["object"])
 
 
 def _summary(incident: Incident) -> str:
