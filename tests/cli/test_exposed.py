@@ -77,7 +77,7 @@ def test_a_matcher(how: str, value: str, there: bool, absent: bool) -> None:
     assert (matcher.holds({"x": "a"}), matcher.holds({})) == (there, absent)
 
 
-def lint(folder: Path, metrics: str = METRICS, **lines: str) -> int:
+def lint(folder: Path, metrics: str | None = METRICS, **lines: str) -> int:
     """Lint the policy of these tests with other lines, beside what was scraped."""
     signal = {"name": "latency", "kind": "Latency", "query": P99, "warn": "> 0.3"} | lines
     inner = ", ".join(f"{name}: '{text.replace(chr(39), chr(39) * 2)}'" for name, text in signal.items())
@@ -85,8 +85,9 @@ def lint(folder: Path, metrics: str = METRICS, **lines: str) -> int:
         '{name: latency, kind: Latency, query: p99, warn: "> 0.3", critical: "> 0.6"}', f"{{{inner}}}"
     )
     (folder / "all.yaml").write_text(text + ROLE)
-    (folder / "metrics.txt").write_text(metrics)
-    return main(["lint", str(folder / "all.yaml"), "--metrics", str(folder / "metrics.txt")])
+    (folder / "metrics.txt").write_text(metrics or "")
+    beside = [] if metrics is None else ["--metrics", str(folder / "metrics.txt")]
+    return main(["lint", str(folder / "all.yaml"), *beside])
 
 
 @pytest.mark.parametrize(
@@ -94,7 +95,7 @@ def lint(folder: Path, metrics: str = METRICS, **lines: str) -> int:
     [
         pytest.param(
             {"warn": "> 1"},
-            'spec.signals[0].warn: "> 1" never fires: the last bucket ends at 1.0, and no quantile is beyond it',
+            'spec.signals[0].warn: "> 1" never fires: the last bucket ends at 1, and no quantile is beyond it',
             id="a line at the last bucket",
         ),
         pytest.param({"critical": "> 2"}, 'critical: "> 2" is never reached', id="a line above it"),
@@ -156,6 +157,26 @@ def test_open_metrics_are_read_too_and_what_is_neither_is_said(
 ) -> None:
     exemplar = METRICS.replace('le="1"} 9', 'le="1"} 9 # {trace="7"} 0.3', 1).lstrip() + "# EOF\n"
     assert lint(tmp_path, exemplar, warn="> 1") == 2
-    assert "the last bucket ends at 1.0" in capsys.readouterr().err
+    assert "the last bucket ends at 1," in capsys.readouterr().err
     assert lint(tmp_path, "<html>") == 2
     assert capsys.readouterr().err.splitlines()[1].startswith("write it by: curl -s http://MODEL:PORT/metrics > ")
+
+
+KSERVE = "histogram_quantile(0.99, sum by (le, model_name) (rate(request_predict_seconds_bucket[5m])))"
+SLOW = """
+request_predict_seconds_bucket{model_name="fraud",le="60"} 9
+request_predict_seconds_bucket{model_name="fraud",le="+Inf"} 9
+"""
+
+
+def test_where_the_buckets_of_kserve_end_is_known_unless_a_scrape_says_otherwise(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert lint(tmp_path, None, warn="> 10", query=KSERVE) == 2
+    assert "the last bucket ends at 10," in capsys.readouterr().err
+    assert lint(tmp_path, None, warn="> 9", query=KSERVE) == 0
+    assert lint(tmp_path, SLOW, warn="> 10", query=KSERVE) == 0
+
+
+def test_without_a_scrape_nothing_is_said_of_what_a_query_reads(tmp_path: Path) -> None:
+    assert lint(tmp_path, None, warn="> 1") == 0

@@ -1,4 +1,4 @@
-"""What ``/metrics`` of a model says about a policy: queries that would find nothing, and lines that nothing crosses."""
+"""Queries that would find nothing, and lines that nothing crosses, as far as what the models expose tells."""
 
 from __future__ import annotations
 
@@ -19,6 +19,9 @@ SHOWN = 8
 """So many values of a label are named."""
 _FLOATS = ("le", "quantile")
 """The labels whose values Prometheus 3 writes anew: ``le="1"`` becomes ``le="1.0"``."""
+
+KNOWN = {f"request_{step}_seconds_bucket": Decimal(10) for step in ("preprocess", "predict", "postprocess", "explain")}
+"""Where the buckets of KServe's Python servers end, in seconds, which are those of the Prometheus client."""
 
 Exposed = dict[str, list[Labels]]
 """The series of each metric."""
@@ -50,14 +53,14 @@ def _stored(name: str, value: str) -> str:
         return value
 
 
-def unfit(policy: EscalationPolicy, exposed: Exposed) -> Iterator[str]:
-    """What is wrong with a policy's queries and lines, as far as what was scraped tells."""
-    for field, query in _queries(policy):
+def unfit(policy: EscalationPolicy, exposed: Exposed | None) -> Iterator[str]:
+    """What is wrong with a policy's queries and lines; where nothing was scraped, by well-known buckets only."""
+    for field, query in _queries(policy) if exposed is not None else ():
         for read in selectors(query):
-            if problem := _not_found(read, exposed):
+            if problem := _not_found(read, exposed or {}):
                 yield f"{field}: {problem}"
     for place, signal in enumerate(policy.spec.signals):
-        for problem in _beyond_the_buckets(signal, exposed):
+        for problem in _beyond_the_buckets(signal, exposed or {}):
             yield f"spec.signals[{place}].{problem}"
 
 
@@ -104,22 +107,24 @@ def _matching(read: Reads, series: list[Labels]) -> list[Labels]:
 
 def _beyond_the_buckets(signal: Signal, exposed: Exposed) -> Iterator[str]:
     """A quantile of a histogram is never more than its last finite bucket, where all that it reads is known."""
-    found = [_matching(read, exposed.get(read.metric, [])) for read in buckets_of(signal.query)]
-    limits = [limit for series in found for limit in _limits(series)]
-    if not limits or not all(found):
+    ends = [_last_bucket(read, exposed) for read in buckets_of(signal.query)]
+    known = [one for one in ends if one is not None]
+    if not known or len(known) < len(ends):
         return
-    last = max(limits)
+    last = max(known)
     for field, line, never in (
         ("warn", signal.warn, "never fires"),
         ("critical", signal.critical, "is never reached"),
         ("recover", signal.recover, "never holds, so that it never recovers"),
     ):
         if line and line.rises and not line.holds(last):
-            yield f'{field}: "{line}" {never}: the last bucket ends at {last:f}, and no quantile is beyond it'
+            end = f"the last bucket ends at {last.normalize():f}, and no quantile is beyond it"
+            yield f'{field}: "{line}" {never}: {end}'
 
 
-def _limits(series: list[Labels]) -> Iterator[Decimal]:
-    for labels in series:
-        limit = Decimal(labels.get("le", "NaN"))
-        if limit.is_finite():
-            yield limit
+def _last_bucket(read: Reads, exposed: Exposed) -> Decimal | None:
+    """Where the buckets that a selector reads end; what was scraped goes before what is well known."""
+    if read.metric not in exposed:
+        return KNOWN.get(read.metric)
+    limits = (Decimal(labels.get("le", "NaN")) for labels in _matching(read, exposed[read.metric]))
+    return max((one for one in limits if one.is_finite()), default=None)

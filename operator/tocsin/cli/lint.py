@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
         rosters.setdefault(namespace, {})[name] = role
     for path, policy in policies:
         name, roster = policy.metadata.name, rosters.get(policy.metadata.namespace, {})
-        wrong = [*_of_policy(policy, roster), *(unfit(policy, exposed) if exposed is not None else ())]
+        wrong = [*_of_policy(policy, roster), *unfit(policy, exposed)]
         problems += [f"{path}: escalationpolicy/{name}: {problem}" for problem in wrong]
     for path, role in roles.values():
         name, roster = role.metadata.name, rosters[role.metadata.namespace]
