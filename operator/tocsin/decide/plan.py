@@ -27,9 +27,10 @@ class Notice:
 
     key: str
     """``<incident uid>/<episode>/notify/<tier>.<responder>/<n>``, the receiver's dedup key; ``:deputy`` follows the
-    responder when it is for the deputy."""
+    responder when it is for the deputy. About rules: ``<policy uid>/attestation/…``."""
     namespace: str
     incident: str
+    """Empty in a notice about the rules of a policy, as are ``model`` and ``severity``."""
     model: str
     severity: str
     responder: str
@@ -37,7 +38,8 @@ class Notice:
     cause: str
     """Why they are told, in words out of TierEntered, DeputyPaged, AcknowledgementExpired, ApprovalNeeded, Contained,
     NotContained, CannotTell, Reverted, Rehearsed, GlassBroken, Unapproved, Classified, HandOver, HandedOver, Missed,
-    Recovered, Resolved; several are joined by a space."""
+    Recovered, Resolved; several are joined by a space. About rules: RulesLoosened or
+    PolicyRemoved."""
     subject: str
     text: str
     command: str
@@ -48,6 +50,8 @@ class Notice:
     """Whether the receiver may close what it opened for this incident."""
     dedup: str = ""
     """``<incident uid>/<tier>.<responder>``: what belongs together at a pager, for example its incident."""
+    policy: str = ""
+    """The policy whose rules it is about; empty in a notice about an incident."""
 
 
 @dataclass(frozen=True, slots=True)

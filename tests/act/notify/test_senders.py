@@ -179,6 +179,7 @@ def test_a_webhook_gets_the_notice_with_its_key_token_and_signature(sink: Sink):
         "text": NOTICE.text,
         "command": NOTICE.command,
         "resolves": False,
+        "policy": "",
     }
     raw = json.dumps(got.body, separators=(",", ":"), ensure_ascii=False).encode()
     assert (got.method, got.path, got.query) == ("POST", "/hook", "team=a")
@@ -212,6 +213,18 @@ def test_pagerduty_gets_an_event_with_the_dedup_key(sink: Sink, severity, resolv
     assert len(payload["summary"]) == 1024
     assert payload["source"] == "models/credit-scoring"
     assert payload["custom_details"]["command"] == NOTICE.command
+
+
+def test_a_notice_about_rules_has_no_severity_and_names_the_policy(sink: Sink):
+    about = {"incident": "", "model": "", "severity": "", "policy": "credit", "dedup": ""}
+    for address in (PagerDuty("R0", sink.url("/v2")), Webhook(sink.url("/hook")), by_apprise(sink)):
+        assert [type(answer) for answer in send(address, **about)] == [Accepted]
+    event, hook, chat = (got.body for got in sink.received())
+    payload = event["payload"]
+    assert (payload["severity"], payload["source"], payload["component"]) == ("warning", "models/credit", "credit")
+    assert event["dedup_key"] == NOTICE.key
+    assert (hook["severity"], hook["policy"]) == ("", "credit")
+    assert chat["type"] == "warning"
 
 
 def test_a_dedup_key_that_pagerduty_would_refuse_is_shortened_and_stays_the_same(sink: Sink):

@@ -32,11 +32,12 @@ from tocsin.decide.plan import Notice
 VERSION = "1"
 """Of the JSON that a webhook gets; fields may be added under the same version."""
 _AGAIN = frozenset({408, 425, 429})
-_PAGERDUTY_SEVERITY = {
+_PAGERDUTY_SEVERITY: dict[str, str] = {
     Severity.SEV1: "critical",
     Severity.SEV2: "error",
     Severity.SEV3: "warning",
     Severity.SEV4: "info",
+    "": "warning",  # about rules, not about an incident
 }
 _NOT_ALLOWED = "the host in key url is not allowed: ask the administrator to add it to channels.allowedHosts"
 _NO_ADDRESS = "key url is not a valid address"
@@ -59,6 +60,7 @@ def webhook_body(notice: Notice) -> bytes:
             "text": notice.text,
             "command": notice.command,
             "resolves": notice.resolves,
+            "policy": notice.policy,
         }
     )
 
@@ -79,9 +81,9 @@ def pagerduty_body(routing_key: str, notice: Notice) -> bytes:
             "client": "Tocsin",
             "payload": {
                 "summary": clip(notice.subject, 1024),
-                "source": f"{notice.namespace}/{notice.model}",
-                "severity": _PAGERDUTY_SEVERITY[Severity(notice.severity)],
-                "component": notice.model,
+                "source": f"{notice.namespace}/{notice.model or notice.policy}",
+                "severity": _PAGERDUTY_SEVERITY[notice.severity],
+                "component": notice.model or notice.policy,
                 "group": notice.namespace,
                 "class": notice.cause,
                 "custom_details": {

@@ -19,11 +19,12 @@ from tocsin.decide.plan import Notice
 
 _MOST_HANGING = 4
 """How many messages of one namespace may hang in threads before it has to wait; the others go on."""
-_TYPE = {
+_TYPE: dict[str, apprise.NotifyType] = {
     Severity.SEV1: apprise.NotifyType.FAILURE,
     Severity.SEV2: apprise.NotifyType.FAILURE,
     Severity.SEV3: apprise.NotifyType.WARNING,
     Severity.SEV4: apprise.NotifyType.INFO,
+    "": apprise.NotifyType.WARNING,  # about rules, not about an incident
 }
 _DROPPED = ("retry", "wait", "optional", "format", "emojis", "store")
 """Parameters of a URL that would make Apprise repeat, hide or rewrite what we send."""
@@ -74,7 +75,7 @@ class Relay:
         message = {
             "title": notice.subject,
             "body": f"{notice.text}\n\n{notice.command}" if notice.command else notice.text,
-            "notify_type": apprise.NotifyType.SUCCESS if notice.resolves else _TYPE[Severity(notice.severity)],
+            "notify_type": apprise.NotifyType.SUCCESS if notice.resolves else _TYPE[notice.severity],
             "body_format": apprise.NotifyFormat.TEXT,
         }
         try:
