@@ -113,9 +113,9 @@ def rolled_back(key: str = "", **changes: Any) -> TargetView:
 
 
 def a_decision(kind: str, by: str, at: datetime = T0, **fields: Any) -> Decision:
-    """A Decision about the incident of ``an_incident``, or an Authorise about the policy of ``a_policy``."""
+    """A Decision about the incident of ``an_incident``; an Authorise or Attest about the policy of ``a_policy``."""
     reference: dict[str, Any] = {"incidentRef": {"name": "fraud-1", "uid": "incident-uid"}}
-    if kind == "Authorise":
+    if kind in ("Authorise", "Attest"):
         reference = {"policyRef": {"name": "fraud", "uid": "policy-uid"}}
     uid = fields.pop("uid", f"{kind.lower()}-{by}-{at.isoformat()}")
     spec = DecisionSpec.model_validate({"type": kind, "by": by, **reference, **fields})

@@ -66,7 +66,13 @@ _BACKWARDS = "from: '2026-11-24T00:00:00Z', until: '2026-11-23T00:00:00Z'"
 _NAME = "should match '^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$'"
 _DURATION = "should match '^([0-9]{1,5}(h|m|s|ms)){1,4}$'"
 _REASON = "reason is required, but to acknowledge, accept and resume: why, in a few words"
-_AUTHORISE = "Authorise requires policyRef, option, digest and expireTime; nothing else takes policyRef or expireTime"
+_AUTHORISE = (
+    "Authorise requires policyRef, option, digest and expireTime; nothing else takes expireTime, nor policyRef but for"
+    " Attest"
+)
+_ATTEST = (
+    "spec: Invalid value: Attest requires policyRef and digest, which stands in the policy's status; it takes no option"
+)
 
 REFUSED = (
     # --- EscalationPolicy
@@ -268,6 +274,19 @@ REFUSED = (
         " questions: [{name: notify, text: notify them, options: [a, b]}]}]",
         "spec.tiers[0]: Invalid value: questions need decideWithin: else nobody hears of one that is not answered",
     ),
+    Refused("EscalationPolicy", "a second line that is none", "secondLine: Risk", f"spec.secondLine in body {_NAME}"),
+    Refused(
+        "EscalationPolicy",
+        "a review that is no instant",
+        "reviewBy: next year",
+        "spec.reviewBy in body must be of type date-time",
+    ),
+    Refused(
+        "EscalationPolicy",
+        "a basis that says nothing",
+        "signals: [{name: a, kind: Quality, query: up, warn: '< 1', basis: ok}]",
+        "spec.signals[0].basis in body should be at least 3 chars long",
+    ),
     Refused("EscalationPolicy", "an unknown mode", "mode: Warn", 'spec.mode: Unsupported value: "Warn"'),
     Refused("EscalationPolicy", "a misspelt field", "tires: []", 'unknown field "spec.tires"'),
     # --- Incident
@@ -313,13 +332,44 @@ REFUSED = (
         "Decision",
         "an act on nothing",
         "incidentRef: null",
-        "spec: Invalid value: incidentRef is required, but for Authorise, which names a policyRef",
+        "spec: Invalid value: incidentRef is required, but for Authorise and Attest, which name a policyRef",
     ),
     Refused(
         "Decision",
         "an authorisation without an end",
         f"{{type: Authorise, incidentRef: null, policyRef: {{name: a, uid: b}}, option: back, digest: '{DIGEST}',"
         " reason: tried}",
+        f"spec: Invalid value: {_AUTHORISE}",
+    ),
+    Refused(
+        "Decision",
+        "an attestation of an incident",
+        f"{{type: Attest, policyRef: {{name: a, uid: b}}, digest: '{DIGEST}', reason: read}}",
+        "spec: Invalid value: incidentRef is required, but for Authorise and Attest, which name a policyRef",
+    ),
+    Refused(
+        "Decision",
+        "an attestation of no rules in particular",
+        "{type: Attest, incidentRef: null, policyRef: {name: a, uid: b}, reason: read}",
+        _ATTEST,
+    ),
+    Refused(
+        "Decision",
+        "an attestation of an option",
+        f"{{type: Attest, incidentRef: null, policyRef: {{name: a, uid: b}}, digest: '{DIGEST}', option: back,"
+        " reason: read}",
+        _ATTEST,
+    ),
+    Refused(
+        "Decision",
+        "an attestation without a reason",
+        f"{{type: Attest, incidentRef: null, policyRef: {{name: a, uid: b}}, digest: '{DIGEST}', reason: ok}}",
+        f"spec: Invalid value: {_REASON}",
+    ),
+    Refused(
+        "Decision",
+        "an acknowledgement about a policy",
+        "policyRef: {name: a, uid: b}",
         f"spec: Invalid value: {_AUTHORISE}",
     ),
     Refused(
@@ -351,7 +401,8 @@ REFUSED = (
         "Decision",
         "an acknowledgement of an option",
         "option: back",
-        "spec: Invalid value: option and digest go with Approve, Reject, BreakGlass and Authorise only",
+        "spec: Invalid value: option and digest go with Approve, Reject, BreakGlass and Authorise only, and digest with"
+        " Attest",
     ),
     Refused(
         "Decision",

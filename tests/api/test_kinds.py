@@ -44,6 +44,12 @@ ACCEPTED = (
     ("EscalationPolicy", "a compound duration", f"signals: [{{{SIGNAL}, warn: '< 1', every: 1s, for: 1h30m0s5ms}}]"),
     (
         "EscalationPolicy",
+        "rules that are attested",
+        f"{{secondLine: model-risk, reviewBy: '2027-06-30T00:00:00Z', signals: [{{{SIGNAL}, warn: '< 1', basis: as"
+        " agreed}]}",
+    ),
+    (
+        "EscalationPolicy",
         "options in order",
         "containment: [{name: back, type: RollBack, rollBack: {to: Previous}, approval: {failSafeAfter: 5m,"
         " expireAfter: 1h}}, {name: stop, type: Scale, scale: {replicas: 0}}]",
@@ -81,6 +87,11 @@ ACCEPTED = (
         "a standing authorisation",
         f"{{type: Authorise, incidentRef: null, policyRef: {{name: a, uid: b}}, option: back, digest: '{DIGEST}',"
         " reason: tried, expireTime: '2026-11-23T14:32:00+02:00'}",
+    ),
+    (
+        "Decision",
+        "an attestation",
+        f"{{type: Attest, incidentRef: null, policyRef: {{name: a, uid: b}}, digest: '{DIGEST}', reason: read}}",
     ),
     ("Responder", "a role without a channel", "channels: []"),
 )

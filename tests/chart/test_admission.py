@@ -84,6 +84,8 @@ def decision(type_: str, **more: Any) -> dict[str, Any]:
         case "Authorise":
             about: dict[str, Any] = {"policyRef": {"name": "credit", "uid": "u"}, "option": "back", "digest": DIGEST}
             about |= {"expireTime": "2027-01-01T00:00:00Z"}
+        case "Attest":
+            about = {"policyRef": {"name": "credit", "uid": "u"}, "digest": DIGEST}
         case "Approve" | "Reject" | "BreakGlass":
             about = {"incidentRef": INCIDENT, "option": "back", "digest": DIGEST}
         case "Classify":
@@ -113,11 +115,11 @@ RESPONDERS = (
     "Resolve",
 )
 APPROVERS = ("Approve", "Reject", "Authorise", "Lower")
-ALL = (*RESPONDERS, *APPROVERS, "BreakGlass")
+ALL = (*RESPONDERS, *APPROVERS, "BreakGlass", "Attest")
 MAY = {
     "alice": RESPONDERS,
     "bob": APPROVERS,
-    "grace": (*RESPONDERS, "Reject", "Lower"),
+    "grace": (*RESPONDERS, "Reject", "Lower", "Attest"),
     "eve": ("Acknowledge", "Escalate", "Note", "HandOver", "Accept", "Decide"),
     "mallory": (),
 }

@@ -236,6 +236,11 @@ def test_acts(tmp_path: Path) -> None:
             "[0].for: 1h goes with type Authorise only",
             id="a span for a hold",
         ),
+        pytest.param(
+            "- {at: 1m, type: Attest, by: a}",
+            "[0].type: a replay is of an incident, and Attest is about a policy: leave it out",
+            id="an attestation",
+        ),
     ],
 )
 def test_a_mistake_in_what_people_do(tmp_path: Path, text: str, mistake: str) -> None:

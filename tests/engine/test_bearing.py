@@ -130,6 +130,28 @@ def test_an_authorisation_wakes_its_policy_and_the_incidents_under_it() -> None:
     assert keys(of_object(a_store(), "Decision", Name("models", "grant"), None, authorise)) == {POLICY_KEY, INCIDENT}
 
 
+def test_an_attestation_wakes_its_policy_only() -> None:
+    attest = a_decision("Attest", "carol", digest="sha256:" + "0" * 64, reason="read")
+
+    assert keys(of_object(a_store(), "Decision", Name("models", "attest"), None, attest)) == {POLICY_KEY}
+
+
+def test_the_second_line_wakes_the_policies_that_it_stands_for() -> None:
+    store = a_store()
+    keep(store, "EscalationPolicy", a_policy(secondLine="unasked"), version="2")
+
+    woken = keys(of_object(store, "Responder", Name("models", "unasked"), None, a_responder("unasked", "bob")))
+
+    assert woken == {Key("responder", Name("models", "unasked")), POLICY_KEY}
+
+
+def test_trust_bears_on_the_policies_that_somebody_attested() -> None:
+    store = a_store(resolved_time=T0)
+    keep(store, "Decision", a_decision("Attest", "carol", digest="sha256:" + "0" * 64, reason="read"))
+
+    assert keys(of_trust(store)) == {POLICY_KEY}
+
+
 def test_a_decision_about_an_incident_that_is_not_there_wakes_nothing() -> None:
     assert list(of_object(Store(), "Decision", Name("models", "ack"), None, a_decision("Acknowledge", "alice"))) == []
 

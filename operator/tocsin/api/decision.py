@@ -41,6 +41,7 @@ class DecisionType(StrEnum):
     HAND_OVER = "HandOver"
     ACCEPT = "Accept"
     AUTHORISE = "Authorise"
+    ATTEST = "Attest"
 
     @property
     def right(self) -> str:
@@ -100,7 +101,7 @@ class IncidentRef(ApiModel):
 
 
 class PolicyRef(ApiModel):
-    """The policy whose option is authorised."""
+    """The policy whose option is authorised, or whose rules are attested."""
 
     name: ObjectName = Field(description="The policy's name.")
     uid: Uid = Field(description="The policy's UID.")
@@ -114,14 +115,19 @@ class DecisionSpec(ApiModel):
             "x-kubernetes-validations": [
                 rule("self == oldSelf", "a Decision is immutable: create another one"),
                 rule(
-                    "self.type == 'Authorise' ? !has(self.incidentRef) : has(self.incidentRef)",
-                    "incidentRef is required, but for Authorise, which names a policyRef",
+                    "self.type in ['Authorise', 'Attest'] ? !has(self.incidentRef) : has(self.incidentRef)",
+                    "incidentRef is required, but for Authorise and Attest, which name a policyRef",
                 ),
                 rule(
                     "self.type == 'Authorise' ? has(self.policyRef) && has(self.option) && has(self.digest)"
-                    " && has(self.expireTime) : !has(self.policyRef) && !has(self.expireTime)",
-                    "Authorise requires policyRef, option, digest and expireTime; nothing else takes policyRef"
-                    " or expireTime",
+                    " && has(self.expireTime)"
+                    " : (self.type == 'Attest' || !has(self.policyRef)) && !has(self.expireTime)",
+                    "Authorise requires policyRef, option, digest and expireTime; nothing else takes expireTime, nor"
+                    " policyRef but for Attest",
+                ),
+                rule(
+                    "self.type != 'Attest' || (has(self.policyRef) && has(self.digest) && !has(self.option))",
+                    "Attest requires policyRef and digest, which stands in the policy's status; it takes no option",
                 ),
                 rule(
                     "!(self.type in ['Approve', 'Reject', 'BreakGlass', 'Lower', 'Resolve']) || (has(self.incidentRef)"
@@ -134,9 +140,9 @@ class DecisionSpec(ApiModel):
                     " status.containment",
                 ),
                 rule(
-                    "self.type in ['Approve', 'Reject', 'BreakGlass', 'Authorise']"
+                    "self.type in ['Approve', 'Reject', 'BreakGlass', 'Authorise', 'Attest']"
                     " || (!has(self.option) && !has(self.digest))",
-                    "option and digest go with Approve, Reject, BreakGlass and Authorise only",
+                    "option and digest go with Approve, Reject, BreakGlass and Authorise only, and digest with Attest",
                 ),
                 rule(
                     "(self.type == 'Lower') == has(self.severity)",
@@ -175,10 +181,12 @@ class DecisionSpec(ApiModel):
         " anybody else's name is refused.",
     )
     incident_ref: IncidentRef | None = Field(default=None, description="The incident that is decided on.")
-    policy_ref: PolicyRef | None = Field(default=None, description="The policy whose option is authorised.")
+    policy_ref: PolicyRef | None = Field(
+        default=None, description="The policy whose option is authorised, or whose rules are attested."
+    )
     option: Label | None = Field(default=None, description="The containment option.")
     digest: Digest | None = Field(
-        default=None, description="What exactly is approved, rejected or authorised; void when that changes."
+        default=None, description="What exactly is approved, rejected, authorised or attested; void when that changes."
     )
     tier: Label | None = Field(default=None, description="The tier to escalate to. Default: the next one.")
     severity: Severity | None = Field(default=None, description="The severity to lower to.")

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, StringConstraints
 from pydantic.config import JsonDict
 
+from tocsin.api.attestation import Attestation, AttestRecord, LooseningRecord
 from tocsin.api.objects import (
     API_VERSION,
     ApiModel,
@@ -26,6 +27,7 @@ from tocsin.api.objects import (
 from tocsin.api.quantities import Comparison, Duration, Time
 
 PromQL = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
+Basis = Annotated[str, StringConstraints(min_length=3, max_length=512)]
 LabelName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$", max_length=128)]
 
 
@@ -153,6 +155,9 @@ class Signal(ApiModel):
     name: Label = Field(description="The signal's name: a DNS label, unique in the policy.")
     kind: SignalKind = Field(description="What it measures; chooses the defaults of its windows.")
     query: PromQL = Field(description="A PromQL expression that gives one value per model.")
+    basis: Basis | None = Field(
+        default=None, description="Why its lines lie where they do: a sentence, or a link to what was agreed."
+    )
     warn: Comparison = Field(description='The line whose crossing counts as a breach, for example "< 0.92".')
     critical: Comparison | None = Field(
         default=None, description="The line of full severity; without it a sustained breach has severity 0.4."
@@ -380,6 +385,14 @@ class EscalationPolicySpec(ApiModel):
     signals: Signals = Field(min_length=1, description="What is measured.")
     containment: Options = Field(default=(), description="What may be done to the target, in order.")
     tiers: Tiers = Field(min_length=1, description="Who is told, in order.")
+    second_line: ObjectName | None = Field(
+        default=None,
+        description="The Responder that attests these rules, and is told when one of them is loosened: the second line"
+        " of defence.",
+    )
+    review_by: Time | None = Field(
+        default=None, description="Until when an attestation of these rules holds; then they must be looked at anew."
+    )
     reopen_window: Duration = Field(
         default=timedelta(hours=1),
         description="A new breach this long after Resolved goes on with the same incident.",
@@ -418,13 +431,24 @@ class EscalationPolicyStatus(ApiModel):
     conditions: Annotated[tuple[Condition, ...], Field(json_schema_extra=keyed("type"))] = Field(
         default=(),
         max_length=8,
-        description="Ready: the policy can work. Measured: its signals have data. Staffed: somebody is there all week.",
+        description="Ready: the policy can work. Measured: its signals have data. Staffed: somebody is there all week."
+        " Attested: the second line stands for its rules.",
     )
     signals: Annotated[tuple[Annotated[SignalDefaults, shared()], ...], Field(json_schema_extra=keyed("name"))] = Field(
         default=(), max_length=32, description="The windows in force, defaults included."
     )
     options: Annotated[tuple[OptionStatus, ...], Field(json_schema_extra=keyed("name"))] = Field(
         default=(), max_length=8, description="The containment options, with the digests to authorise."
+    )
+    digest: Digest | None = Field(
+        default=None, description="The digest of the rules, that an Attest Decision binds to."
+    )
+    attestation: Attestation | None = Field(default=None, description="Who stands for which rules.")
+    attests: Annotated[tuple[AttestRecord, ...], Field(json_schema_extra=keyed("uid"))] = Field(
+        default=(), max_length=8, description="The latest Attest Decisions, and whether they counted."
+    )
+    loosenings: Annotated[tuple[LooseningRecord, ...], Field(json_schema_extra=keyed("key"))] = Field(
+        default=(), max_length=4, description="The latest notices to the second line."
     )
 
 

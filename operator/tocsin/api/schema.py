@@ -80,6 +80,7 @@ KINDS = (
             ("Reason", "string", _condition("Ready", "reason"), 0),
             ("Measured", "string", _condition("Measured"), 0),
             _AGE,
+            ("Attested", "string", _condition("Attested", "reason"), 1),
             ("Message", "string", _condition("Ready", "message"), 1),
         ),
     ),

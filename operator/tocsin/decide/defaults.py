@@ -129,6 +129,7 @@ def _filled(signal: Signal) -> Signal:
     rule = SignalRule.of(signal)
     return signal.model_copy(
         update={
+            "basis": None,  # nothing goes by it, and an incident must stay small
             "recover": rule.recover,
             "every": rule.every,
             "for_": rule.for_,

@@ -87,6 +87,12 @@ def reachable(roster: Roster, name: str) -> tuple[str, ...]:
     return tuple(found)
 
 
+def fills(roster: Roster, user: str, name: str) -> bool:
+    """Whether somebody is a member of a role, or of one that stands in for it."""
+    roles = [roster[one] for one in reachable(roster, name) if one in roster]
+    return any(member.user == user for one in roles for member in one.spec.members)
+
+
 def cycle(roster: Roster, name: str) -> tuple[str, ...]:
     """The shortest way on which a role stands in for itself at last; empty when there is none."""
     before: dict[str, str] = {}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from tocsin.api.decision import Decision
 from tocsin.api.incident import Incident, IncidentStatus, TierStatus
 from tocsin.api.policy import Tier
-from tocsin.decide.roster import Roster, on_duty, reachable, replaced
+from tocsin.decide.roster import Roster, fills, on_duty, replaced
 from tocsin.decide.situation import Situation
 from tocsin.decide.tiers import accountable_of, tier_of
 
@@ -28,7 +28,7 @@ def tiers_of(s: Situation, status: IncidentStatus, user: str) -> set[str]:
 
 def is_of(s: Situation, user: str, role: str) -> bool:
     """Whether somebody is a member of a role, or of one that stands in for it."""
-    return _stands_in(s.roster, user, role)
+    return fills(s.roster, user, role)
 
 
 def unacknowledged(incident: Incident, roster: Roster, user: str) -> list[str]:
@@ -41,13 +41,8 @@ def unacknowledged(incident: Incident, roster: Roster, user: str) -> list[str]:
         for tier in status.tiers
         if tier.acknowledged_time is None
         and (rule := tier_of(rules, tier.name))
-        and any(_stands_in(roster, user, role) for role in _acting(status, rule))
+        and any(fills(roster, user, role) for role in _acting(status, rule))
     ]
-
-
-def _stands_in(roster: Roster, user: str, role: str) -> bool:
-    roles = [roster[name] for name in reachable(roster, role) if name in roster]
-    return any(member.user == user for one in roles for member in one.spec.members)
 
 
 def is_still_there(s: Situation, status: IncidentStatus, user: str) -> bool:

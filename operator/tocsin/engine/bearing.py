@@ -39,10 +39,11 @@ def of_object(store: Store, kind: str, name: Name, before: Any, after: Any) -> I
                 yield from of_responder(store, name)
         case Incident() as incident:
             yield Wake(Key("incident", pair_of(incident)), urgent=True)
-        case Decision() as decision if decision.spec.type is DecisionType.AUTHORISE and decision.spec.policy_ref:
+        case Decision() as decision if decision.spec.policy_ref:
             policy = Name(name.namespace, decision.spec.policy_ref.name)
             yield Wake(Key("policy", policy))
-            yield from _open(store.incidents_under(policy))
+            if decision.spec.type is DecisionType.AUTHORISE:
+                yield from _open(store.incidents_under(policy))
         case Decision() as decision if decision.spec.incident_ref:
             if about := store.incident(Name(name.namespace, decision.spec.incident_ref.name)):
                 yield Wake(Key("incident", pair_of(about)), urgent=True)
@@ -51,13 +52,13 @@ def of_object(store: Store, kind: str, name: Name, before: Any, after: Any) -> I
 
 
 def of_responder(store: Store, name: Name) -> Iterator[Wake]:
-    """The roles for which one stands in, the policies whose tiers name one of them, and their open incidents."""
+    """The roles for which one stands in, the policies that name one of them, and their open incidents."""
     roster = store.responders(name.namespace)
     names = {one for one in roster if name.name in reachable(roster, one)} | {name.name}
     for one in sorted(names - {name.name}):
         yield Wake(Key("responder", Name(name.namespace, one)))
     for policy in store.policies(name.namespace):
-        if any(names.intersection(tier.roles) for tier in policy.spec.tiers):
+        if policy.spec.second_line in names or any(names.intersection(tier.roles) for tier in policy.spec.tiers):
             yield Wake(Key("policy", Name(name.namespace, policy.metadata.name)))
     yield from _open(
         one
@@ -79,8 +80,10 @@ def of_namespace(store: Store, namespace: str) -> Iterator[Wake]:
 
 
 def of_trust(store: Store) -> Iterator[Wake]:
-    """Every open incident: whether Decisions count has changed."""
-    return _open(store.incidents())
+    """Every open incident, and every policy that somebody attested: whether Decisions count has changed."""
+    yield from _open(store.incidents())
+    for policy in store.attested():
+        yield Wake(Key("policy", policy))
 
 
 def of_deployment(store: Store, namespace: str, name: str, *, came_or_went: bool) -> Iterator[Wake]:

@@ -19,6 +19,7 @@ from tocsin.apiserver import ApiError, ApiServer, NoAnswer, path
 from tocsin.clock import Clock
 from tocsin.decide.situation import Memory, Trust
 from tocsin.engine import bearing, datasource, jumps
+from tocsin.engine.attestations import Attestations
 from tocsin.engine.bearing import Key, Wake
 from tocsin.engine.incidents import Incidents, Unlucky
 from tocsin.engine.leader import Leader
@@ -147,6 +148,8 @@ class Engine:
         slot = self.store.slot(kind, name)
         if slot and slot.error:
             log.warning("an object cannot be read", kind=kind, why=slot.error, namespace=name.namespace, name=name.name)
+        if self._term and isinstance(before, EscalationPolicy) and (slot is None or slot.uid != before.metadata.uid):
+            self._term.policies.attestations.removed(before)
         self._wake(bearing.of_object(self.store, kind, name, before, slot.parsed if slot else None))
 
     def _wake(self, wakes: Iterable[Wake]) -> None:
@@ -229,6 +232,16 @@ class Engine:
             leads=self.leader.holds,
             at=lambda work, name, when: self._schedule.at(Key(work, name), when),
             posting=posting,
+            attestations=Attestations(
+                clock=self.clock,
+                store=self.store,
+                courier=courier,
+                posting=posting,
+                telemetry=self.telemetry,
+                may_send=self._may_send,
+                trust=self._is_trusted,
+                again=lambda name: self._queue.add(Key("policy", name)),
+            ),
         )
         return Term(rounds, incidents, policies, revisions, posting, courier)
 

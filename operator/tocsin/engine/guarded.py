@@ -71,7 +71,8 @@ class Guarded:
             return frozenset()
         series = {name: rules.model.labels() for name, rules in self.rules.items()}
         models = [one.name for one in spec.models if series.get(one.name) == one.labels()]
-        return frozenset((model, one.name) for model in models for one in spec.signals if one in self.spec.signals)
+        known = [_bare(one) for one in self.spec.signals]
+        return frozenset((model, one.name) for model in models for one in spec.signals if _bare(one) in known)
 
     def take_over(self, old: Guarded, kept: frozenset[tuple[str, str]]) -> None:
         """Go on with what another knew, and has told, of these models and signals."""
@@ -119,6 +120,11 @@ class Guarded:
             alone=self.alone,
             allowed_labels=allowed_labels,
         )
+
+
+def _bare(signal: Signal) -> Signal:
+    """The signal without what is only said of it."""
+    return signal.model_copy(update={"basis": None}) if signal.basis else signal
 
 
 def _gist(reading: Reading) -> tuple[str, str]:

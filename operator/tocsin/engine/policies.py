@@ -11,12 +11,13 @@ import structlog
 
 from tocsin.act.status import write_status
 from tocsin.api.objects import condition
-from tocsin.api.policy import EscalationPolicy
+from tocsin.api.policy import EscalationPolicy, EscalationPolicyStatus
 from tocsin.apiserver import ApiError, ApiServer, NoAnswer, path
 from tocsin.clock import Clock
 from tocsin.decide.plan import Event
 from tocsin.decide.policy import Surroundings, report
 from tocsin.decide.staffing import report_responder, told_by
+from tocsin.engine.attestations import Attestations
 from tocsin.engine.bearing import of_responder
 from tocsin.engine.incidents import Unlucky
 from tocsin.engine.posting import Posting
@@ -47,6 +48,7 @@ class Policies:
     at: Callable[[Literal["policy", "responder"], Name, datetime], None]
     """Ask for a policy or Responder to be worked on at an instant."""
     posting: Posting
+    attestations: Attestations
 
     async def work(self, name: Name) -> None:
         """Check the policy and write its status if that has changed.
@@ -77,14 +79,25 @@ class Policies:
                 authorisations=self.store.authorisations(*name),
             ),
         )
-        await self._write("EscalationPolicy", policy, status)
-        ready = condition(status.conditions, "Ready")
-        before = condition(policy.status.conditions, "Ready")
-        if ready and (before is None or (before.status, before.reason) != (ready.status, ready.reason)):
-            kind: Literal["Normal", "Warning"] = "Normal" if ready.status == "True" else "Warning"
-            self.posting.post("EscalationPolicy", policy.metadata, Event(kind, ready.reason, ready.message))
+        status = await self.attestations.heard(policy, status)
+        if await self._write("EscalationPolicy", policy, status):
+            self.attestations.tell(policy, status)
+        for kind in ("Ready", "Attested"):
+            self._post_if_changed(policy, status, kind)
+        ready, now = condition(status.conditions, "Ready"), self.clock.now()
         after = CHECK_READY if ready and ready.status == "True" else CHECK_UNREADY
-        self.at("policy", name, self.clock.now() + after)
+        reviewed_by = policy.spec.review_by
+        due = reviewed_by if reviewed_by and reviewed_by > now else now + after
+        self.at("policy", name, min(due, now + after))
+
+    def _post_if_changed(self, policy: EscalationPolicy, status: EscalationPolicyStatus, kind: str) -> None:
+        found, before = condition(status.conditions, kind), condition(policy.status.conditions, kind)
+        if found is None or (before and (before.status, before.reason) == (found.status, found.reason)):
+            return
+        if kind == "Attested" and status.attestation is None:  # most policies never are: that is no news
+            return
+        type_: Literal["Normal", "Warning"] = "Normal" if found.status == "True" else "Warning"
+        self.posting.post("EscalationPolicy", policy.metadata, Event(type_, found.reason, found.message))
 
     def guard(self, policy: EscalationPolicy) -> dict[str, str]:
         """Have the policy evaluated, unless an older one guards the same target; names that one by model."""
@@ -122,10 +135,11 @@ class Policies:
                 taken[model] = first.metadata.name
         return taken
 
-    async def _write(self, kind: str, thing: Any, status: Any) -> None:
+    async def _write(self, kind: str, thing: Any, status: Any) -> bool:
+        """Write a status if it has changed; whether it stands now, which it does not when the object is gone."""
         before, after = thing.status.dump(), status.dump()
         if before == after:
-            return
+            return True
         if not self.leads(0.0):
             raise Unlucky("the lease was lost")
         if not thing.status.conditions:
@@ -139,13 +153,14 @@ class Policies:
         except ApiError as refused:
             self.telemetry.wrote("status", "refused")
             if refused.code == 404:
-                return
+                return False
             if refused.code == 409:  # the next try rests on what is there now, if that is newer
                 self.store.put(kind, await self.api.get(where))
             raise
         self.telemetry.wrote("status", "accepted")
         if raw is not None:
             self.store.put(kind, raw)
+        return True
 
 
 def _seniority(policy: EscalationPolicy) -> tuple[str, str]:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from tocsin.api.decision import Decision
+from tocsin.api.decision import Decision, DecisionType
 from tocsin.api.incident import Incident
 from tocsin.api.objects import API_VERSION
 from tocsin.api.policy import EscalationPolicy, Target
@@ -61,7 +61,8 @@ class Store:
         self._slots: dict[str, dict[str, dict[str, Slot]]] = {kind: {} for kind in MODELS}
         """By kind, namespace and name."""
         self._decisions_of: dict[Name, set[Name]] = {}
-        self._authorisations_of: dict[Name, set[Name]] = {}
+        self._decisions_on: dict[Name, set[Name]] = {}
+        """By policy."""
         self._incidents_of: dict[Pair, set[Name]] = {}
         self._incidents_under: dict[Name, set[Name]] = {}
         self._incidents_on: dict[tuple[str, Target], set[Name]] = {}
@@ -116,7 +117,7 @@ class Store:
                 self._decisions_of.setdefault(incident, set()).add(name)
             case Decision() if parsed.spec.policy_ref:
                 policy = Name(name.namespace, parsed.spec.policy_ref.name)
-                self._authorisations_of.setdefault(policy, set()).add(name)
+                self._decisions_on.setdefault(policy, set()).add(name)
             case EscalationPolicy():
                 for model in parsed.spec.models:
                     if model.target:
@@ -135,7 +136,7 @@ class Store:
             case Decision() as decision if decision.spec.incident_ref:
                 self._decisions_of.get(Name(name.namespace, decision.spec.incident_ref.name), set()).discard(name)
             case Decision() as decision if decision.spec.policy_ref:
-                self._authorisations_of.get(Name(name.namespace, decision.spec.policy_ref.name), set()).discard(name)
+                self._decisions_on.get(Name(name.namespace, decision.spec.policy_ref.name), set()).discard(name)
             case EscalationPolicy() as policy:
                 for model in policy.spec.models:
                     if model.target:
@@ -204,8 +205,21 @@ class Store:
 
     def authorisations(self, namespace: str, policy: str) -> tuple[Decision, ...]:
         """The Authorise Decisions for the options of a policy."""
-        names = self._authorisations_of.get(Name(namespace, policy), ())
-        return tuple(slot.parsed for name in names if (slot := self.slot("Decision", name)))
+        return tuple(self._decisions_about(Name(namespace, policy), DecisionType.AUTHORISE))
+
+    def attests(self, namespace: str, policy: str) -> tuple[Decision, ...]:
+        """The Attest Decisions for the rules of a policy."""
+        return tuple(self._decisions_about(Name(namespace, policy), DecisionType.ATTEST))
+
+    def attested(self) -> list[Name]:
+        """The policies, there or not, about whose rules there is an Attest Decision."""
+        return [name for name in self._decisions_on if any(self._decisions_about(name, DecisionType.ATTEST))]
+
+    def _decisions_about(self, policy: Name, type_: DecisionType) -> Iterator[Decision]:
+        for name in self._decisions_on.get(policy, ()):
+            slot = self.slot("Decision", name)
+            if slot and slot.parsed and slot.parsed.spec.type is type_:
+                yield slot.parsed
 
     def unreadable(self) -> list[tuple[str, Name, str]]:
         """The objects that cannot be read, with what is wrong in them."""
