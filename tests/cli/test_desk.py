@@ -160,6 +160,17 @@ class Office:
 
         return asyncio.run(report())
 
+    def attest(self, happens: Callable[[], None]) -> int:
+        async def attest() -> int:
+            api = await ApiServer.connect()
+            try:
+                desk = Desk(api, self.namespace, Meanwhile(happens), ask=lambda _: True)
+                return await desk.attest("fraud-latency", "validated in June", yes=False)
+            finally:
+                await api.close()
+
+        return asyncio.run(attest())
+
     def reports(self) -> list[Any]:
         items: list[Any] = self.cluster.api("GET", f"{self.url}/incidents")["items"]
         return [one for one in items if one["metadata"]["name"] != "fraud-1"]
@@ -602,6 +613,81 @@ def test_an_authorisation_that_cannot_be_given(
     shown = f"kubectl describe escalationpolicy fraud-latency -n {office.namespace}"
     assert all(line.endswith(shown) for line in further)
     assert len(further) == (0 if first.startswith("--for") else 1)
+    assert office.decisions() == []
+
+
+RULES = f"sha256:{'b' * 64}"
+ATTEST = ("attest", "fraud-latency", "--reason", "validated in June")
+
+
+def to_attest(office: Office, observed: int | None = 2) -> Any:
+    policy = an_applied_policy(office)
+    where = f"{office.url}/escalationpolicies/fraud-latency"
+    office.cluster.api("PATCH", where, {"spec": {"secondLine": "model-risk"}})
+    office.cluster.api("PATCH", f"{where}/status", {"status": {"digest": RULES, "observedGeneration": observed}})
+    return policy
+
+
+@pytest.mark.parametrize(
+    ("counted", "message", "code", "said"),
+    [
+        pytest.param(True, "attested the rules", 0, "attested the rules", id="it counts"),
+        pytest.param(False, "not a member", 1, "did not count: not a member", id="it does not count"),
+    ],
+)
+def test_rules_are_shown_before_they_are_attested_and_the_verdict_after(
+    office: Office, capsys: pytest.CaptureFixture[str], counted: bool, message: str, code: int, said: str
+) -> None:
+    policy = to_attest(office)
+
+    def judge() -> None:
+        (decision,) = office.decisions()
+        record = {"uid": decision.metadata.uid, "name": "x", "by": "alice", "counted": counted, "message": message}
+        where = f"{office.url}/escalationpolicies/fraud-latency/status"
+        office.cluster.api("PATCH", where, {"status": {"attests": [record | {"time": "2026-11-23T09:00:00Z"}]}})
+
+    assert office.attest(judge) == code
+
+    (decision,) = office.decisions()
+    assert decision.spec.policy_ref is not None
+    assert (decision.spec.policy_ref.name, decision.spec.policy_ref.uid) == ("fraud-latency", policy["metadata"]["uid"])
+    assert (decision.spec.type, decision.spec.digest, decision.spec.by) == ("Attest", RULES, "alice")
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[0].startswith("fraud-latency: mode ")
+    assert any(line.startswith("  signal ") and ": warn > " in line for line in shown)
+    assert "    basis: none is given: set spec.signals[].basis" in shown
+    assert shown[-1] == said
+
+
+def test_an_attestation_without_an_answer_says_where_it_will_be(
+    office: Office, capsys: pytest.CaptureFixture[str]
+) -> None:
+    to_attest(office)
+    assert office.attest(lambda: None) == 0
+    assert "the operator has not answered within 5 s" in capsys.readouterr().out
+
+
+def test_what_was_not_agreed_to_is_not_attested(office: Office, capsys: pytest.CaptureFixture[str]) -> None:
+    to_attest(office)
+    assert main([*ATTEST, "-n", office.namespace]) == 2
+    assert capsys.readouterr().err == "standard input is no terminal: give --yes to attest it\n"
+    assert office.decisions() == []
+
+
+def test_rules_that_nobody_shall_attest_are_not_attested(office: Office, capsys: pytest.CaptureFixture[str]) -> None:
+    an_applied_policy(office)
+    assert main([*ATTEST, "--yes", "-n", office.namespace]) == 2
+    assert capsys.readouterr().err == (
+        "spec.secondLine of policy fraud-latency names nobody who attests its rules: set it to a Responder\n"
+    )
+
+
+def test_rules_that_the_operator_has_not_looked_at_are_not_attested(
+    office: Office, capsys: pytest.CaptureFixture[str]
+) -> None:
+    to_attest(office, observed=None)
+    assert main([*ATTEST, "--yes", "-n", office.namespace]) == 2
+    assert capsys.readouterr().err.startswith("the operator has not looked at this version of the policy yet")
     assert office.decisions() == []
 
 

@@ -29,6 +29,7 @@ spec:
   members: [{name: Ada, user: ada}]
   channels: [{name: hook, secretRef: {name: hook}}]
 """
+ATTESTED = POLICY.replace("  tiers:", "  secondLine: risk\n  tiers:") + ROLE
 LATER = "  - {name: board, severity: SEV1, accountable: owners}\n"
 
 
@@ -49,6 +50,14 @@ def test_the_examples_are_good(capsys: pytest.CaptureFixture[str]) -> None:
     [
         pytest.param(POLICY, "spec.tiers[0]: Responder owners stands in none of these files", id="no such role"),
         pytest.param(POLICY.replace("> 0.6", "> 0.2") + ROLE, "critical must lie beyond warn", id="what CEL refuses"),
+        pytest.param(
+            ATTESTED, "spec.secondLine: Responder risk stands in none of these files", id="no such second line"
+        ),
+        pytest.param(
+            ATTESTED,
+            "spec.signals[0].basis: say why latency has its lines: risk attests them",
+            id="lines without a basis that somebody attests",
+        ),
         pytest.param(
             POLICY.replace("warn:", "warm:") + ROLE, "unknown field, did you mean warn?", id="a misspelt field"
         ),

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.builders import HOUR, MIN, ROSTER, T0, a_policy, an_incident
+from tests.builders import HOUR, MIN, ROSTER, T0, a_decision, a_policy, an_incident
 from tests.cli.test_desk import use
 from tests.cluster.access import Access
 from tests.decide.test_containment import a_record
@@ -19,6 +19,7 @@ from tests.decide.test_roster import ROTATION, a_role, a_roster
 from tests.decide.test_tiers import an_entered
 from tocsin.api.incident import Incident, IncidentStatus, OptionState
 from tocsin.api.policy import EscalationPolicy, EscalationPolicyStatus
+from tocsin.cli.looking import removed
 from tocsin.cli.main import main, parser
 from tocsin.cli.unguarded import MODEL_LABEL, unguarded
 from tocsin.cli.views import show
@@ -255,26 +256,33 @@ def a_covered(name: str, *conditions: tuple[str, str, str], **spec: Any) -> Esca
     return made.model_copy(update={"metadata": metadata, "status": status})
 
 
-def test_coverage_shows_what_lacks_something_first(capsys: pytest.CaptureFixture[str]) -> None:
+def test_coverage_shows_what_lacks_something_first(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
     staffed = ("Staffed", "True", "Staffed")
     bare = [{"name": "churn"}]
     policies = [
         a_covered("asks", staffed),
-        a_covered("agreed", staffed),
+        a_covered("agreed", staffed, ("Attested", "True", "Attested")),
         a_covered("watched", staffed, mode="Observe"),
-        a_covered("alone", ("Staffed", "False", "Hole")),
+        a_covered("alone", ("Staffed", "False", "Hole"), ("Attested", "False", "Loosened")),
+        a_covered("tight", staffed, ("Attested", "True", "Tightened"), reviewBy=T0 + HOUR),
+        a_covered("never", staffed, ("Attested", "False", "NeverAttested")),
         a_covered("new"),
         a_covered("bare", staffed, models=bare, containment=[]),
     ]
     head, *lines = printed(capsys, policies, "coverage")
-    assert head.split() == ["MODEL", "POLICY", "READY", "DATA", "PEOPLE", "CONTAINED"]
-    assert [line.split(maxsplit=5) for line in map(str.rstrip, lines)] == [
-        ["churn", "bare", "yes", "yes", "yes", "never"],
-        ["fraud", "alone", "yes", "yes", "Hole", "asks"],
-        ["fraud", "new", "yes", "yes", "unknown", "asks"],
-        ["fraud", "agreed", "yes", "yes", "yes", "authorised until Mon 11-23 10:00Z"],
-        ["fraud", "asks", "yes", "yes", "yes", "asks"],
-        ["fraud", "watched", "yes", "yes", "yes", "rehearsed only"],
+    assert head.split() == ["MODEL", "POLICY", "READY", "DATA", "PEOPLE", "CONTAINED", "ATTESTED"]
+    assert [" ".join(line.split()) for line in lines] == [
+        "churn bare yes yes yes never no",
+        "fraud alone yes yes Hole asks Loosened",
+        "fraud new yes yes unknown asks no",
+        "fraud asks yes yes yes asks no",
+        "fraud never yes yes yes asks no",
+        "fraud watched yes yes yes rehearsed only no",
+        "fraud agreed yes yes yes authorised until Mon 11-23 10:00Z yes",
+        "fraud tight yes yes yes asks until 2026-11-23",
     ]
     nothing = "there is no policy, and no Deployment with the label tocsin.dev/model"
     assert printed(capsys, [], "coverage") == [nothing]
@@ -334,6 +342,23 @@ def test_who_may_not_list_deployments_is_told_in_a_line(
     (said,) = capsys.readouterr().err.splitlines()
     assert said.startswith("models without a policy are not listed: ")
     assert 'User "mallory" cannot list resource "deployments"' in said
+
+
+def test_coverage_lists_what_was_attested_and_is_there_no_more(capsys: pytest.CaptureFixture[str]) -> None:
+    living = a_covered("asks")
+    policies = [living.model_copy(update={"metadata": living.metadata.model_copy(update={"uid": "living"})})]
+    digest = f"sha256:{'0' * 64}"
+    about = {"name": "asks", "uid": "living"}
+    attests = [
+        a_decision("Attest", "carol", digest=digest, reason="read", uid="1", policyRef=about),
+        a_decision("Attest", "carol", digest=digest, reason="read", uid="2"),
+        a_decision("Attest", "dan", T0 + HOUR, digest=digest, reason="read", uid="3"),
+    ]
+    lines = printed(capsys, [*policies, *removed(policies, attests)], "coverage")
+    assert lines[-2:] == [
+        "attested, and removed since",
+        "  models/fraud: attested by dan (decision/attest-dan)",
+    ]
 
 
 @pytest.mark.parametrize(("output", "read"), [("json", json.loads), ("yaml", yaml.safe_load)])

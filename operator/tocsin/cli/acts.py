@@ -91,7 +91,7 @@ _JUDGED = (
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add a command for every act, and for the standing authorisation."""
+    """Add a command for every act, for the standing authorisation, and for the attestation of rules."""
     for act in ACTS:
         parser = commands.add_parser(act.word, help=act.help, description=_sentence(act.help))
         _which(parser, act)
@@ -150,6 +150,17 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument("--reason", required=True, help="why; it stays on record")
     _namespace(parser)
     parser.set_defaults(run=run, act=None, word="authorise")
+    parser = commands.add_parser(
+        "attest",
+        help="stand for the rules of a policy, as a member of its second line",
+        description="Attest that the rules of a policy are right. They are shown first, each line with its basis. The "
+        "attestation is bound to them as they are now: when one is loosened it is void, and the second line is told.",
+    )
+    parser.add_argument("policy", help="the EscalationPolicy's name, with or without escpol/ before it")
+    parser.add_argument("--reason", required=True, help="on what it rests; it stays on record")
+    parser.add_argument("-y", "--yes", action="store_true", help="do not ask back")
+    _namespace(parser)
+    parser.set_defaults(run=run, act=None, word="attest")
 
 
 def _which(parser: argparse.ArgumentParser, act: Act) -> None:

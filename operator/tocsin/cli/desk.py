@@ -16,6 +16,7 @@ from tocsin.api.quantities import format_time, parse_duration
 from tocsin.api.responder import Responder
 from tocsin.apiserver import ApiError, ApiServer, path
 from tocsin.cli.acts import Act
+from tocsin.cli.attesting import attested_lines
 from tocsin.cli.files import Mistake
 from tocsin.cli.looking import connected, listed, read
 from tocsin.clock import Clock, SystemClock
@@ -43,6 +44,8 @@ async def carry_out(arguments: argparse.Namespace) -> int:
             )
         if arguments.word == "authorise":
             return await desk.authorise(arguments.policy, arguments.option, arguments.span, arguments.reason)
+        if arguments.word == "attest":
+            return await desk.attest(arguments.policy.rpartition("/")[2], arguments.reason, yes=arguments.yes)
         given = {name: getattr(arguments, name, None) for name in (*FIELDS, *JUDGED, *LESSON)}
         names, yes = arguments.incidents, getattr(arguments, "yes", False)
         if arguments.act.all_:
@@ -131,14 +134,7 @@ class Desk:
     async def authorise(self, policy: str, option: str, span: str, reason: str) -> int:
         """Give an option of a policy a standing authorisation."""
         until = self._after("--for", span)
-        found = EscalationPolicy.model_validate(
-            await read(self._api, "escalationpolicies", self._namespace, policy, "escpol")
-        )
-        if found.status.observed_generation != found.metadata.generation:
-            raise Mistake(
-                "the operator has not looked at this version of the policy yet: try again in a moment",
-                f"see what it says: kubectl describe escalationpolicy {policy} -n {self._namespace}",
-            )
+        found = await self._observed(policy)
         known = {one.name: one.digest for one in found.status.options}
         if option not in known:
             raise Mistake(
@@ -156,6 +152,45 @@ class Desk:
         made = await self._create(spec, "authorise")
         print(f"authorised {option} of {policy} until {spec['expireTime']}: decision/{made['metadata']['name']}")
         return 0
+
+    async def attest(self, name: str, reason: str, *, yes: bool) -> int:
+        """Stand for the rules of a policy; 0 when it counted or no verdict came yet, 1 when it did not count."""
+        policy = await self._observed(name)
+        if policy.spec.second_line is None:
+            raise Mistake(f"spec.secondLine of policy {name} names nobody who attests its rules: set it to a Responder")
+        for line in attested_lines(policy, self._clock.now()):
+            print(line)
+        self._confirm("attest", yes=yes)
+        reference = {"name": name, "uid": policy.metadata.uid}
+        spec = {"type": "Attest", "policyRef": reference, "digest": policy.status.digest, "reason": reason}
+        made = await self._create(spec, "attest")
+        deadline = self._clock.monotonic() + PATIENCE
+        while self._clock.monotonic() < deadline:
+            for record in (await self._policy(name)).status.attests:
+                if record.uid == made["metadata"]["uid"]:
+                    print(record.message if record.counted else f"did not count: {record.message}")
+                    return 0 if record.counted else 1
+            await self._clock.sleep(PAUSE)
+        print(
+            f"recorded as decision/{made['metadata']['name']}; the operator has not answered within {PATIENCE:g} s: "
+            f"kubectl get escalationpolicy {name} -n {self._namespace} -o yaml"
+        )
+        return 0
+
+    async def _policy(self, name: str) -> EscalationPolicy:
+        return EscalationPolicy.model_validate(
+            await read(self._api, "escalationpolicies", self._namespace, name, "escpol")
+        )
+
+    async def _observed(self, name: str) -> EscalationPolicy:
+        """The policy, if the operator has looked at it as it is now."""
+        found = await self._policy(name)
+        if found.status.observed_generation != found.metadata.generation:
+            raise Mistake(
+                "the operator has not looked at this version of the policy yet: try again in a moment",
+                f"see what it says: kubectl describe escalationpolicy {name} -n {self._namespace}",
+            )
+        return found
 
     async def report(self, model: str, reason: str, source: str | None, harm: str | None, policy: str | None) -> int:
         """Open an incident, and say what became of it."""

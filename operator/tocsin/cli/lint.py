@@ -80,8 +80,21 @@ def _of_policy(policy: EscalationPolicy, roster: Mapping[str, Responder]) -> Ite
         for name in tier.roles:
             if name not in roster:
                 yield f"spec.tiers[{place}]: Responder {name} stands in none of these files"
+    yield from _of_attestation(policy, roster)
     for name, why in unreachable_tiers(policy.spec):
         yield f"spec.tiers: {name} is never entered by itself: {why}"
+
+
+def _of_attestation(policy: EscalationPolicy, roster: Mapping[str, Responder]) -> Iterator[str]:
+    """What is missing for rules that somebody shall stand for."""
+    spec = policy.spec
+    if spec.second_line is None:
+        return
+    if spec.second_line not in roster:
+        yield f"spec.secondLine: Responder {spec.second_line} stands in none of these files"
+    for place, signal in enumerate(spec.signals):
+        if signal.basis is None:
+            yield f"spec.signals[{place}].basis: say why {signal.name} has its lines: {spec.second_line} attests them"
 
 
 def _of_role(role: Responder, roster: Mapping[str, Responder]) -> Iterator[str]:

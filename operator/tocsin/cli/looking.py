@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 from kubernetes.aio.config import ConfigException, list_kube_config_contexts
 
+from tocsin.api.decision import Decision
 from tocsin.api.incident import Incident
 from tocsin.api.objects import API_VERSION
 from tocsin.api.policy import EscalationPolicy
@@ -26,7 +27,11 @@ async def look(word: str, name: str | None, namespace: str | None) -> tuple[Any,
             return [Incident.model_validate(one) for one in await listed(api, "incidents", where)], {}
         if word == "coverage":
             policies = [EscalationPolicy.model_validate(one) for one in await listed(api, "escalationpolicies", where)]
-            return [*policies, *await _unguarded(api, where, policies)], {}
+            attests = [
+                Decision.model_validate(one)
+                for one in await listed(api, "decisions", where, fieldSelector="spec.type=Attest")
+            ]
+            return [*await _unguarded(api, where, policies), *policies, *removed(policies, attests)], {}
         responders = [Responder.model_validate(one) for one in await listed(api, "responders", where)]
         roster = {one.metadata.name: one for one in responders}
         if word != "oncall":
@@ -101,6 +106,19 @@ async def read(api: ApiServer, plural: str, namespace: str, name: str, words: st
             f"{plural}/{name}: {refused.message}",
             f"see whether you may: kubectl auth can-i get {plural} -n {namespace}",
         ) from refused
+
+
+def removed(policies: Sequence[EscalationPolicy], attests: Iterable[Decision]) -> list[Decision]:
+    """The last attestation of each policy that is there no more."""
+    there = {one.metadata.uid for one in policies}
+    gone = [one for one in attests if one.spec.policy_ref and one.spec.policy_ref.uid not in there]
+    last = {one.spec.policy_ref.uid: one for one in sorted(gone, key=_age) if one.spec.policy_ref}
+    return list(last.values())
+
+
+def _age(decision: Decision) -> tuple[str, str]:
+    created = decision.metadata.creation_timestamp
+    return created.isoformat() if created else "", decision.metadata.name
 
 
 async def listed(

@@ -13,6 +13,7 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
+from tocsin.api.decision import Decision
 from tocsin.api.incident import Incident, TierStatus
 from tocsin.api.objects import condition
 from tocsin.api.policy import EscalationPolicy, Mode, PolicyModel
@@ -41,7 +42,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         ("timeline", "the whole story of an incident", "incident"),
         ("explain", "why an incident has its severity, and why each tier was entered", "incident"),
         ("oncall", "who is on duty, until when, and who stands in", "responder"),
-        ("coverage", "which models are watched, reach somebody and may be contained; what lacks something first", ""),
+        ("coverage", "which models are watched, reach people, may be contained and are attested; what lacks first", ""),
     ):
         parser = commands.add_parser(word, help=help_, description=f"{help_[0].upper()}{help_[1:]}.")
         if about == "incident":
@@ -219,25 +220,42 @@ def _oncall(console: Console, responders: Sequence[Responder], roster: Roster, n
     console.print(_table(["ROLE", "ON DUTY", "UNTIL", "DEPUTY", "THIS WEEK"], rows))
 
 
-def _coverage(console: Console, found: Sequence[EscalationPolicy | Unguarded], _: Roster, now: datetime) -> None:
-    if not found:
+def _coverage(
+    console: Console, found: Sequence[EscalationPolicy | Unguarded | Decision], _: Roster, now: datetime
+) -> None:
+    covered = [one for one in found if not isinstance(one, Decision)]
+    if not covered:
         console.print("there is no policy, and no Deployment with the label tocsin.dev/model")
-        return
+    else:
+        _covered(console, covered, now)
+    attests = (one for one in found if isinstance(one, Decision))
+    _section(console, "attested, and removed since", (_removed(one) for one in attests))
+
+
+def _removed(attest: Decision) -> str:
+    reference, metadata = attest.spec.policy_ref, attest.metadata
+    name = reference.name if reference else ""
+    return f"{metadata.namespace}/{name}: attested by {attest.spec.by} (decision/{metadata.name})"
+
+
+def _covered(console: Console, found: Sequence[EscalationPolicy | Unguarded], now: datetime) -> None:
     several = len({one.metadata.namespace for one in found}) > 1
-    rows: list[tuple[int, tuple[str, ...]]] = []
+    rows: list[tuple[int, bool, tuple[str, ...]]] = []
     for policy in found:
         name = f"{policy.metadata.namespace}/{policy.metadata.name}" if several else policy.metadata.name
         if isinstance(policy, Unguarded):
             where = f" in {policy.metadata.namespace}" if several else ""
-            rows.append((0, (policy.model, f"none{where}", "no", "no", "no", "never")))
+            rows.append((0, False, (policy.model, f"none{where}", "no", "no", "no", "never", "no")))
             continue
         facts = [_fact(policy, kind) for kind in ("Ready", "Measured", "Staffed")]
+        attested = _attested(policy)
         for model in policy.spec.models:
             contained = _contained(policy, model, now)
             lacks = contained == "never" or any(fact != "yes" for fact in facts)
-            rows.append((1 if lacks else 2, (model.name, name, *facts, contained)))
-    heads = ["MODEL", "POLICY", "READY", "DATA", "PEOPLE", "CONTAINED"]
-    console.print(_table(heads, [row for _, row in sorted(rows)]))
+            stands = attested.startswith(("yes", "until"))
+            rows.append((1 if lacks else 2, stands, (model.name, name, *facts, contained, attested)))
+    heads = ["MODEL", "POLICY", "READY", "DATA", "PEOPLE", "CONTAINED", "ATTESTED"]
+    console.print(_table(heads, [row for _, _, row in sorted(rows)]))
 
 
 def _fact(policy: EscalationPolicy, kind: str) -> str:
@@ -245,6 +263,14 @@ def _fact(policy: EscalationPolicy, kind: str) -> str:
     if found is None or found.status == "Unknown":
         return "unknown"
     return "yes" if found.status == "True" else found.reason
+
+
+def _attested(policy: EscalationPolicy) -> str:
+    """Whether the second line stands for the rules, and until when; else why not."""
+    fact, review_by = _fact(policy, "Attested"), policy.spec.review_by
+    if fact in ("unknown", "NoSecondLine", "NeverAttested"):  # of rules that nobody shall attest nothing is said
+        return "no"
+    return f"until {review_by:%Y-%m-%d}" if fact == "yes" and review_by else fact
 
 
 def _contained(policy: EscalationPolicy, model: PolicyModel, now: datetime) -> str:
