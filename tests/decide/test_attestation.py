@@ -294,6 +294,19 @@ def test_more_that_is_looser_is_told_and_what_was_told_is_not() -> None:
     assert due_notices(LOOSER, back, ROSTER, T0) == []
 
 
+def test_what_is_taken_back_in_part_is_not_told_again() -> None:
+    both = rules("> 0.4", mode="Observe")
+    first = look(both, before=STANDS)
+    told = look(both, before=first, outcomes=done(first))
+    assert len(look(LOOSER, before=told, now=T0 + HOUR).loosenings) == 1
+
+
+def test_a_key_stands_once_in_the_record_whatever_an_older_version_wrote_under_it() -> None:
+    (record,) = VOID.loosenings
+    older = VOID.model_copy(update={"loosenings": (record.model_copy(update={"loosened": ("in other words",)}),)})
+    assert look(LOOSER, before=older).loosenings == older.loosenings
+
+
 def test_the_same_loosening_of_a_new_attestation_is_told_anew() -> None:
     told = look(LOOSER, before=VOID, outcomes=done(VOID))
     again = look(rules(), attest(at=T0 + HOUR, uid="anew"), before=told, now=T0 + HOUR)

@@ -126,6 +126,7 @@ def test_a_loosening_is_told_and_its_outcome_written_down(office: Office) -> Non
     office.tell(rules("> 0.4"))
     assert office.courier.taken == {}
     assert [one.done_time for one in office.status.loosenings] == [T0]
+    assert office.work._outcomes == {}, "what is written down is remembered no more"
 
 
 def test_what_was_intended_and_not_sent_is_sent_by_the_next_leader(office: Office) -> None:

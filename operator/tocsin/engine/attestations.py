@@ -84,7 +84,7 @@ class Attestations:
         """Nobody is left to be told when the role has gone as well, for example with its namespace."""
         notice = notify.notice
         log.info("told of a removal", policy=notice.policy, namespace=notice.namespace, outcome=outcome.result)
-        if outcome.result == "Undelivered" and self.store.responder(notice.namespace, notice.responder) is None:
+        if self.store.responder(notice.namespace, notice.responder) is None:
             self.courier.withdraw(notify.key)
 
     def _submit(self, notify: Notify, report: Callable[[Outcome], None]) -> None:
