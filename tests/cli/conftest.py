@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.cluster.access import Access
+from tests.cluster.access import Access, CommandError
 from tests.cluster.cluster import ROOT
 
 
@@ -14,4 +14,14 @@ def served(cluster: Access) -> Access:
     crds = str(ROOT / "crds")
     cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", crds)
     cluster.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", crds)
+    cluster.wait(lambda: _listed(cluster), 30, "lists of our kinds")
     return cluster
+
+
+def _listed(cluster: Access) -> bool:
+    """Whether our kinds can be listed: for a moment after they are established they cannot."""
+    try:
+        cluster.kubectl("get", "escalationpolicies,responders,incidents,decisions", "-A")
+    except CommandError:
+        return False
+    return True

@@ -293,8 +293,8 @@ def test_coverage_shows_models_that_no_policy_guards_before_all_others(capsys: p
     bare = unguarded([a_deployment("x", "zeta")], [policy])
     _, *lines = printed(capsys, [policy, *bare], "coverage")
     assert [line.split() for line in lines] == [
-        ["zeta", "none", "no", "no", "no", "never"],
-        ["fraud", "alone", "yes", "yes", "Hole", "asks"],
+        ["zeta", "none", "no", "no", "no", "never", "no"],
+        ["fraud", "alone", "yes", "yes", "Hole", "asks", "no"],
     ]
     elsewhere = unguarded([a_deployment("x", "zeta", "loans")], [policy])
     assert "none in loans" in printed(capsys, [policy, *elsewhere], "coverage", "-A")[1]
@@ -333,7 +333,7 @@ def test_who_may_not_list_deployments_is_told_in_a_line(
     served.api("POST", f"/apis/apps/v1/namespaces/{namespace}/deployments", made)
     use(monkeypatch, served.kubeconfig_for("alice", ("system:masters",)))
     assert main(["coverage", "-n", namespace]) == 0
-    assert capsys.readouterr().out.splitlines()[1].split() == ["churn", "none", "no", "no", "no", "never"]
+    assert capsys.readouterr().out.splitlines()[1].split() == ["churn", "none", "no", "no", "no", "never", "no"]
     policies = ["--verb=list", "--resource=escalationpolicies"]
     served.kubectl("create", "role", "reader", *policies, "-n", namespace)
     served.kubectl("create", "rolebinding", "reader", "--role=reader", "--user=mallory", "-n", namespace)
