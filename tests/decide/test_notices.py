@@ -77,6 +77,48 @@ def test_people_who_are_in_hear_the_news(before: dict[str, Any], after: dict[str
     assert planned(the_status(**before), the_status(**after)) == [(owners(), (cause,))]
 
 
+def a_line(number: int = 1, **changes: Any) -> EffectRecord:
+    fields = {"key": owners(number), "state": EffectState.DONE, "causes": ("TierEntered",), "intended_time": T0}
+    return EffectRecord.model_validate(fields | {"into": "fraud-0"} | changes)
+
+
+@pytest.mark.parametrize(
+    ("lines", "news", "state"),
+    [
+        pytest.param((a_line(),), {"recovered_time": T0}, EffectState.DONE, id="who was not paged does not hear of it"),
+        pytest.param(
+            (a_line(), a_line(2, into=None, to="owners/alice")),
+            {"recovered_time": T0},
+            EffectState.INTENDED,
+            id="who was paged later does",
+        ),
+        pytest.param(
+            (a_line(state=EffectState.INTENDED, into=None),),
+            {"recovered_time": T0},
+            EffectState.INTENDED,
+            id="so does who may have been paged",
+        ),
+        pytest.param(
+            (a_line(),), {"containment": (ASKING,)}, EffectState.INTENDED, id="who is asked for something does"
+        ),
+        pytest.param(
+            (a_line(),),
+            {"containment": (a_record(OptionState.FAILED),)},
+            EffectState.INTENDED,
+            id="so does who must do by hand what has failed",
+        ),
+    ],
+)
+def test_news_after_a_page_that_was_folded(
+    lines: tuple[EffectRecord, ...], news: dict[str, Any], state: EffectState
+) -> None:
+    before = the_status(effects=lines)
+    last = plan_notices(a_situation(), before, the_status(effects=lines, **news)).effects[-1]
+
+    assert (last.key, last.state, last.severity) == (owners(len(lines) + 1), state, before.severity)
+    assert (last.into, last.done_time) == (("fraud-0", T0) if state is EffectState.DONE else (None, None))
+
+
 SILENCE = (
     pytest.param({}, {"severity": "SEV1"}, id="the severity alone"),
     pytest.param({"containment": (ASKING,)}, {"containment": (ASKING,)}, id="an option that still asks"),
@@ -300,6 +342,7 @@ def test_a_notice_reads_well() -> None:
         "Acknowledge by 2026-11-23T09:15:00Z (in 10m).",
         "Contain by 2026-11-23T10:00:00Z (in 55m).",
         "With the plugin: kubectl tocsin ack fraud-1 -n models",
+        "More models may follow without a page of their own. All that is open: kubectl tocsin status -n models",
         "The whole story: kubectl describe incident fraud-1 -n models",
     ]
     assert (due.notice.cause, due.notice.responder, due.notice.severity) == ("TierEntered", "owners", "SEV3")

@@ -54,7 +54,7 @@ def some(*incidents: Incident) -> Incidents:
     for incident in incidents:
         keep(store, "Incident", incident)
     parts: dict[str, Any] = dict.fromkeys(
-        ("api", "looks", "budget", "courier", "posting", "telemetry", "leads", "may_send", "trust", "at")
+        ("api", "looks", "budget", "pages", "posting", "telemetry", "leads", "may_send", "trust", "at")
     )
     measured: Any = SimpleNamespace(memories={HEIR: latency(*SUSTAINED)})
     return Incidents(
@@ -151,7 +151,7 @@ def test_who_has_reported_harm_in_this_episode(
 
 def test_a_notice_of_an_incident_that_is_gone_is_withdrawn() -> None:
     work, withdrawn = some(under("heir", "heir-1")), list[str]()
-    work.courier = SimpleNamespace(withdraw=withdrawn.append)  # type: ignore[assignment]  # it only remembers
+    work.pages = SimpleNamespace(withdraw=withdrawn.append)  # type: ignore[assignment]  # it only remembers
     work._under_way[HEIR] = {"uid-heir-1/1/notify/owners.owners/1", "gone/1/notify/owners.owners/1"}
 
     work._forget_gone(HEIR)
@@ -224,7 +224,7 @@ def worked_on(measured: dict[str, Memory]) -> Incidents:
     work.api, work.trust, work.telemetry = Accepting(work.store), trusted, Telemetry()  # type: ignore[assignment]
     work.looks, work.leads, work.at = Looks(Eye(rolled_back(KEY)), work.clock), lambda _: True, lambda *_: None
     work.posting = SimpleNamespace(post=lambda *_: None)  # type: ignore[assignment]  # nobody reads them
-    work.courier = SimpleNamespace(submit=lambda *_: None)  # type: ignore[assignment]  # notices stay under way
+    work.pages = SimpleNamespace(submit=lambda *_: None)  # type: ignore[assignment]  # notices stay under way
     work.measured = measurements(latency(*SUSTAINED, at=T0 + MIN))
     asyncio.run(work.work(HEIR))
     work.measured = measurements(measured)

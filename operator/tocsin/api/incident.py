@@ -305,6 +305,13 @@ class EffectRecord(ApiModel):
     key: Text = Field(description="<incident uid>/<episode>/<kind>/<name>/<attempt>; receivers deduplicate by it.")
     state: EffectState = Field(description="What is known of it.")
     causes: tuple[Word, ...] = Field(default=(), max_length=12, description="Of a notice: why they are told.")
+    severity: Severity | None = Field(default=None, description="Of a notice: the severity when it was intended.")
+    to: Word | None = Field(
+        default=None, description="Of a notice that was accepted: the Responder whose channels took it, and for whom."
+    )
+    into: Word | None = Field(
+        default=None, description="Of a notice that was not sent: the incident whose page stands for it."
+    )
     intended_time: Time = Field(description="When the intent was recorded.")
     done_time: Time | None = Field(default=None, description="When the outcome was known.")
     message: Text = Field(default="", description="The outcome in a sentence.")

@@ -30,7 +30,8 @@ def _noted(record: EffectRecord, outcome: Outcome | None) -> EffectRecord:
         return record
     state = _STATES[outcome.result]
     done_at = outcome.at if state is not EffectState.UNDELIVERED else None
-    return record.model_copy(update={"state": state, "done_time": done_at, "message": clip(outcome.message, WORDS)})
+    update = {"state": state, "done_time": done_at, "message": clip(outcome.message, WORDS)}
+    return record.model_copy(update=update | {"to": outcome.to or None, "into": outcome.into or None})
 
 
 def parts_of(key: str) -> tuple[str, str, str]:

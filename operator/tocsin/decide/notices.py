@@ -14,6 +14,7 @@ from tocsin.api.policy import Rules
 from tocsin.api.quantities import format_duration, format_time
 from tocsin.decide.approval import unsettled
 from tocsin.decide.closing import words_of
+from tocsin.decide.folding import ASKED, is_quiet, matters
 from tocsin.decide.ledger import intend, parts_of
 from tocsin.decide.plan import Notice, Notify
 from tocsin.decide.questions import open_questions
@@ -37,8 +38,6 @@ MOST, AGAIN = 90, 100
 of every tier always finds room after these."""
 DEPUTY = ":deputy"
 """At the end of a role's name in the ledger: whoever was paged because nobody had acknowledged."""
-ASKED = frozenset({"TierEntered", "DeputyPaged", "AcknowledgementExpired"})
-"""The causes by which somebody is paged who is not at work on it."""
 
 _NOT_CONTAINED = (OptionState.FAILED, OptionState.DID_NOT_HELP, OptionState.REFUSED, OptionState.EXPIRED)
 
@@ -125,8 +124,22 @@ def _intend(s: Situation, status: IncidentStatus, name: str, causes: tuple[str, 
         line = "no more notices in this episode: the ledger is full, read the incident itself"
         told = any(entry.what == line for entry in status.timeline)
         return status if told else tell(status, s.now, [line])
-    key = f"{s.incident.metadata.uid}/{status.episode}/notify/{name}/{len(sent) + 1}"
-    return intend(status, EffectRecord(key=key, causes=causes, state=EffectState.INTENDED, intended_time=s.now))
+    record = EffectRecord(
+        key=f"{s.incident.metadata.uid}/{status.episode}/notify/{name}/{len(sent) + 1}",
+        causes=causes,
+        state=EffectState.INTENDED,
+        severity=status.severity,
+        intended_time=s.now,
+    )
+    if sent and is_quiet(causes) and all(one.into for one in sent):
+        record = _folded(s, record, sent[-1].into or "", "nothing was opened")
+    return intend(status, record)
+
+
+def _folded(s: Situation, record: EffectRecord, into: str, why: str) -> EffectRecord:
+    """A notice that is not sent, because the page of another incident stands for it."""
+    message = f"folded into the page for incident {into}: {why}"
+    return record.model_copy(update={"state": EffectState.DONE, "done_time": s.now, "into": into, "message": message})
 
 
 def _name_of(key: str) -> str:
@@ -161,7 +174,7 @@ def _notice(s: Situation, status: IncidentStatus, record: EffectRecord, tier: st
         person=duty.member.user if duty else "",
         cause=" ".join(record.causes),
         subject=clip(headline, 200),
-        text=_text(s, status, tier, part, duty),
+        text=_text(s, status, record, tier, part, duty),
         command=next_command(s, status, tier, part),
         resolves=status.resolved_time is not None,
         dedup=f"{metadata.uid}/{tier}.{name}",
@@ -221,7 +234,7 @@ def _matter(status: IncidentStatus) -> str:
     return firing or unanswered
 
 
-def _text(s: Situation, status: IncidentStatus, tier: str, part: Part, duty: Duty | None) -> str:
+def _text(s: Situation, status: IncidentStatus, record: EffectRecord, tier: str, part: Part, duty: Duty | None) -> str:
     """The message: to whom, what, since when, what was done, what is asked, by when."""
     metadata = s.incident.metadata
     to = f"To {duty.words}." if duty else "To all who read this: nobody of this role is there now."
@@ -236,12 +249,12 @@ def _text(s: Situation, status: IncidentStatus, tier: str, part: Part, duty: Dut
     lines += [f"- {signal.name}: {signal.message}" for signal in status.signals if signal.sustained or signal.missing]
     if status.opened_time:
         lines.append(f"Since {format_time(status.opened_time)} (episode {status.episode}).")
-    for record in status.containment:
-        lines.append(f"Containment {record.name}: {record.state} — {record.summary or record.message}")
-        if record.summary and record.message:
-            lines.append(f"  {record.message}")
-        if record.state is OptionState.ASKING:
-            lines += [f"  Note: {note}" for note in record.notes]
+    for option in status.containment:
+        lines.append(f"Containment {option.name}: {option.state} — {option.summary or option.message}")
+        if option.summary and option.message:
+            lines.append(f"  {option.message}")
+        if option.state is OptionState.ASKING:
+            lines += [f"  Note: {note}" for note in option.notes]
     lines += [
         f"{one.by} ordered {one.option} alone, which somebody else must approve or reject: {one.reason}"
         for one in unsettled(status)
@@ -263,6 +276,9 @@ def _text(s: Situation, status: IncidentStatus, tier: str, part: Part, duty: Dut
     lines += _tasks(s, status, tier, part) if not status.resolved_time else []
     if act := _next_act(status, tier, part):
         lines.append(f"With the plugin: kubectl tocsin {_PLUGIN[act[0]]} {metadata.name} -n {metadata.namespace}")
+    if matters(record.causes) and not status.resolved_time:
+        every = f"kubectl tocsin status -n {metadata.namespace}"
+        lines.append(f"More models may follow without a page of their own. All that is open: {every}")
     lines.append(f"The whole story: kubectl describe incident {metadata.name} -n {metadata.namespace}")
     return clip("\n".join(lines), 4000)
 

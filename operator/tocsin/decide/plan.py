@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Literal
 
 from tocsin.api.incident import IncidentStatus
+from tocsin.api.objects import clip
 from tocsin.decide.situation import Proposal
 
 
@@ -52,6 +53,11 @@ class Notice:
     """``<incident uid>/<tier>.<responder>``: what belongs together at a pager, for example its incident."""
     policy: str = ""
     """The policy whose rules it is about; empty in a notice about an incident."""
+
+    @property
+    def to(self) -> str:
+        """Whom it goes to: the role, and who is told there."""
+        return clip(f"{self.responder}/{self.person}" if self.person else self.responder, 253)
 
 
 @dataclass(frozen=True, slots=True)

@@ -259,6 +259,10 @@ class Outcome:
     one that followed says more."""
     at: datetime
     message: str = ""
+    to: str = ""
+    """Of a notice that was accepted: whom it went to."""
+    into: str = ""
+    """Of a notice that was not sent: the incident whose page stands for it."""
 
 
 class Budget(Enum):

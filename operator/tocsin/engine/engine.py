@@ -24,6 +24,7 @@ from tocsin.engine.bearing import Key, Wake
 from tocsin.engine.incidents import Incidents, Unlucky
 from tocsin.engine.leader import Leader
 from tocsin.engine.looks import Looks
+from tocsin.engine.pages import Pages
 from tocsin.engine.policies import Policies
 from tocsin.engine.posting import Posting
 from tocsin.engine.queue import Queue
@@ -32,7 +33,7 @@ from tocsin.engine.rounds import Rounds
 from tocsin.engine.schedule import Schedule
 from tocsin.engine.telemetry import Telemetry
 from tocsin.observe.admission import trust
-from tocsin.observe.cluster import HOLD_LABEL, MODELS, Name, Pair, Store, holds_from, pair_of, prune
+from tocsin.observe.cluster import HOLD_LABEL, MODELS, Name, Pair, Store, age, holds_from, pair_of, prune
 from tocsin.observe.queries import MetricSource
 from tocsin.observe.targets import Targets
 from tocsin.settings import Settings
@@ -166,6 +167,7 @@ class Engine:
         try:
             await self._forever("filling the store", self._fill)
             await self._forever("reading the admission policy", self._refresh_trust)
+            term.incidents.pages.seed()
             self._wake_everything(term)
             workers += [asyncio.create_task(self._queue.serve(self._work)) for _ in range(WORKERS)]
             loops = [term.rounds.run(), term.posting.run(), self._schedule.run(self._due)]
@@ -210,7 +212,7 @@ class Engine:
             store=self.store,
             looks=Looks(self._targets, self.clock),
             budget=BudgetLedger(self.api, self.namespace, self.settings.budget),
-            courier=courier,
+            pages=Pages(courier, self.clock, self.store),
             posting=posting,
             telemetry=self.telemetry,
             leads=self.leader.holds,
@@ -251,7 +253,7 @@ class Engine:
         return self.leader.holds(share * self.settings.lease_duration.total_seconds())
 
     def _wake_everything(self, term: Term) -> None:
-        for incident in self.store.incidents():
+        for incident in sorted(self.store.incidents(), key=age):  # who was paged first, is so again
             if not incident.resolved or any(one.state is not EffectState.DONE for one in incident.status.effects):
                 self._queue.add(Key("incident", pair_of(incident)), urgent=True)
         for policy in self.store.policies():

@@ -13,7 +13,6 @@ import structlog
 
 from tocsin.act.budget import BudgetLedger
 from tocsin.act.containment import carry_out
-from tocsin.act.notify.courier import Courier
 from tocsin.act.status import write_status
 from tocsin.api.incident import EffectState, Incident
 from tocsin.api.objects import API_VERSION, Finding, stamp
@@ -31,6 +30,7 @@ from tocsin.decide.tiers import is_contained, newly_missed
 from tocsin.engine.brakes import braked
 from tocsin.engine.looks import Looks
 from tocsin.engine.opening import open_incident
+from tocsin.engine.pages import Pages
 from tocsin.engine.posting import Posting
 from tocsin.engine.telemetry import Telemetry
 from tocsin.observe.cluster import Name, Pair, Store, age, pair_of
@@ -87,7 +87,7 @@ class Incidents:
     store: Store
     looks: Looks
     budget: BudgetLedger
-    courier: Courier
+    pages: Pages
     posting: Posting
     telemetry: Telemetry
     leads: Callable[[float], bool]
@@ -144,7 +144,7 @@ class Incidents:
             self._rests.pop(pair, None)
         uids = {one.metadata.uid for one in self.store.incidents_of(pair)}
         for key in [key for key in self._under_way.get(pair, ()) if key.split("/", 1)[0] not in uids]:
-            self.courier.withdraw(key)
+            self.pages.withdraw(key)
             self._under_way[pair].discard(key)
         if not self._under_way.get(pair, {""}):
             del self._under_way[pair]
@@ -386,18 +386,22 @@ class Incidents:
 
     def _notify(self, pair: Pair, effect: Notify) -> None:
         def report(outcome: Outcome) -> None:
-            self.telemetry.effect("notify", outcome.result)
+            self.telemetry.effect("notify", "Folded" if outcome.into else outcome.result)
             if outcome.result in ("Done", "Superseded"):
                 self._under_way.get(pair, set()).discard(effect.key)
             self._outcomes.setdefault(pair, {})[effect.key] = outcome
             self.again(pair)
 
+        def free() -> None:
+            self._under_way.get(pair, set()).discard(effect.key)
+            self.again(pair)
+
         if effect.notice.resolves:  # what was true before must not arrive after it
             for key in [key for key in self._under_way.get(pair, ()) if _same_reader(key, effect.key)]:
-                self.courier.supersede(key)
+                self.pages.supersede(key)
         self._under_way.setdefault(pair, set()).add(effect.key)
         responder = self.store.responder(pair.namespace, effect.notice.responder)
-        self.courier.submit(effect, responder, self.may_send, report)
+        self.pages.submit(pair.policy, effect, responder, self.may_send, report, free)
 
     async def _contain(self, pair: Pair, incident: Incident, situation: Situation, effect: Contain) -> None:
         """Carry out a containment, after a last look at the brakes that are never frozen."""

@@ -101,7 +101,7 @@ class Courier:
             known.responder, known.may_send, known.report = responder, may_send, report
             return
         if (words := self._accepted.get(effect.key)) is not None:
-            report(Outcome(effect.key, "Done", self._clock.now(), words))
+            report(Outcome(effect.key, "Done", self._clock.now(), words, to=effect.notice.to))
             return
         delivery = _Delivery(effect.notice, responder, may_send, report, effect.intended_at)
         self._under_way[effect.key] = delivery
@@ -244,7 +244,7 @@ class Courier:
         self._accepted[key] = message
         if len(self._accepted) > _REMEMBERED:
             self._accepted.popitem(last=False)
-        delivery.report(Outcome(key, "Done", self._clock.now(), message))
+        delivery.report(Outcome(key, "Done", self._clock.now(), message, to=delivery.notice.to))
 
     def _report_undelivered(self, key: str, delivery: _Delivery) -> bool:
         """Report once, and only while we lead; whether there is nothing left to report."""
