@@ -172,6 +172,24 @@ REFUSED = (
     ),
     Refused(
         "EscalationPolicy",
+        "what it depends on is a label",
+        "models: [{name: a, upstream: [Feature Store]}]",
+        f"spec.models[0].upstream[0] in body {_LABEL}",
+    ),
+    Refused(
+        "EscalationPolicy",
+        "what it depends on is said once",
+        "models: [{name: a, upstream: [feature-store, feature-store]}]",
+        'spec.models[0].upstream[1]: Duplicate value: "feature-store"',
+    ),
+    Refused(
+        "EscalationPolicy",
+        "an owner is a Responder",
+        "models: [{name: a, owners: {userImpact: Ada}}]",
+        f"spec.models[0].owners.userImpact in body {_NAME}",
+    ),
+    Refused(
+        "EscalationPolicy",
         "a label to match on is none",
         "models: [{name: a, match: {a-b: c}}]",
         "spec.models[0].match: Invalid value: each key must match ^[a-zA-Z_][a-zA-Z0-9_]*$",

@@ -49,6 +49,11 @@ def test_the_examples_are_good(capsys: pytest.CaptureFixture[str]) -> None:
     ("text", "words"),
     [
         pytest.param(POLICY, "spec.tiers[0]: Responder owners stands in none of these files", id="no such role"),
+        pytest.param(
+            POLICY.replace("{name: fraud}]", "{name: fraud, owners: {userImpact: product}}]") + ROLE,
+            "spec.models[0].owners: Responder product (user impact) stands in none of these files",
+            id="no such owner",
+        ),
         pytest.param(POLICY.replace("> 0.6", "> 0.2") + ROLE, "critical must lie beyond warn", id="what CEL refuses"),
         pytest.param(
             ATTESTED, "spec.secondLine: Responder risk stands in none of these files", id="no such second line"

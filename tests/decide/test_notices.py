@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.builders import MIN, ROSTER, T0, a_situation, an_incident, the_rules
+from tests.builders import MIN, ROSTER, T0, a_policy, a_situation, an_incident, the_rules
 from tests.decide.test_containment import a_record
 from tests.decide.test_containment import the_status as in_breach
 from tests.decide.test_tiers import an_entered
@@ -16,7 +16,7 @@ from tocsin.api.decision import Decision
 from tocsin.api.incident import EffectRecord, EffectState, IncidentStatus, OptionState
 from tocsin.api.policy import Tier
 from tocsin.api.responder import Responder
-from tocsin.decide.notices import AGAIN, MOST, due_notices, next_command, plan_notices
+from tocsin.decide.notices import AGAIN, MOST, due_notices, next_command, papers, plan_notices
 from tocsin.decide.plan import Notify
 from tocsin.decide.situation import Situation
 
@@ -117,6 +117,36 @@ def test_news_after_a_page_that_was_folded(
 
     assert (last.key, last.state, last.severity) == (owners(len(lines) + 1), state, before.severity)
     assert (last.into, last.done_time) == (("fraud-0", T0) if state is EffectState.DONE else (None, None))
+
+
+OWNED = {
+    "inventoryId": "MRM-1042",
+    "version": "2026.11",
+    "upstream": ["feature-store", "bureau"],
+    "owners": {"data": "compliance", "userImpact": "nowhere"},
+}
+
+
+@pytest.mark.parametrize(
+    ("model", "lines"),
+    [
+        pytest.param({}, [], id="nothing is known of it"),
+        pytest.param({"version": "7"}, ["Version 7."], id="its version"),
+        pytest.param(
+            OWNED,
+            [
+                "Inventory MRM-1042, version 2026.11.",
+                "Owners: data: Carol (compliance), user impact: nobody (nowhere).",
+                "Upstream: feature-store, bureau.",
+            ],
+            id="everything",
+        ),
+    ],
+)
+def test_what_a_model_is_and_who_answers_for_it_now(model: dict[str, Any], lines: list[str]) -> None:
+    made = a_policy(models=[{"name": "fraud", **model}], containment=[]).spec.models[0]
+
+    assert papers(made, ROSTER, T0) == lines
 
 
 SILENCE = (

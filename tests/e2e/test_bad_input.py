@@ -192,6 +192,14 @@ def a_responder_without_channels_is_told_and_passed_over(scene: Scene) -> None:
 
 
 @row
+def an_owner_that_is_not_there_is_told_until_it_is(scene: Scene) -> None:
+    scene.guard(models=[{"name": "credit", "owners": {"data": "ghost"}}], containment=[])
+    scene.says("Ready", "ResponderMissing", "model credit: Responder ghost, which owns its data, does not exist")
+    scene.reach("ghost", "ada")
+    scene.says("Ready", "Accepted")
+
+
+@row
 def a_missing_responder_is_told_passed_over_and_reached_as_soon_as_it_is_there(scene: Scene) -> None:
     assert "responder ghost does not exist: create it" in escalates_past(scene, "ghost")
     scene.says("Ready", "ResponderMissing", "tier owners: Responder ghost does not exist")

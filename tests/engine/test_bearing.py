@@ -83,6 +83,16 @@ def test_a_role_wakes_the_policies_that_name_it_and_their_incidents() -> None:
     assert keys(of_object(store, "Responder", Name("models", "owners"), owners, owners)) == {mine}
 
 
+def test_a_role_wakes_the_policies_whose_models_it_owns() -> None:
+    store, owned = a_store(), a_policy(models=[{"name": "m", "owners": {"data": "unasked"}}], containment=[])
+    keep(store, "EscalationPolicy", named(owned, "owned"))
+
+    assert keys(of_object(store, "Responder", Name("models", "unasked"), None, a_responder("unasked", "bob"))) == {
+        Key("responder", Name("models", "unasked")),
+        Key("policy", Name("models", "owned")),
+    }
+
+
 def test_a_hole_of_a_role_wakes_the_policies_that_name_it() -> None:
     before = a_responder("owners", "alice")
     hole = {"type": "Staffed", "status": "False", "reason": "Hole", "message": "nobody", "lastTransitionTime": T0}

@@ -101,6 +101,8 @@ def _policy_problems(spec: EscalationPolicySpec) -> list[str]:
         ("tiers", [one.name for one in spec.tiers]),
     ):
         problems += _twice(f"spec.{field}", "name", names)
+    for place, model in enumerate(spec.models):
+        problems += _twice(f"spec.models[{place}].upstream", "", model.upstream)
     for place, signal in enumerate(spec.signals):
         problems += [f"spec.signals[{place}].{problem}" for problem in _signal_problems(signal)]
     for place, tier in enumerate(spec.tiers):

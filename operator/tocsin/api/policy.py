@@ -68,6 +68,22 @@ class Target(ApiModel):
     name: ObjectName = Field(description="The name of the workload.")
 
 
+class Owners(ApiModel):
+    """Who answers for what a model rests on, and for what it does to people."""
+
+    data: ObjectName | None = Field(default=None, description="The Responder that owns the data it learns and reads.")
+    model: ObjectName | None = Field(default=None, description="The Responder that owns the model itself.")
+    user_impact: ObjectName | None = Field(
+        default=None, description="The Responder that owns what it does to those it decides about."
+    )
+
+    @property
+    def named(self) -> dict[str, str]:
+        """The Responders by what they own, in words."""
+        found = {"data": self.data, "model": self.model, "user impact": self.user_impact}
+        return {what: name for what, name in found.items() if name}
+
+
 class PolicyModel(ApiModel):
     """One guarded model."""
 
@@ -80,6 +96,15 @@ class PolicyModel(ApiModel):
     target: Target | None = Field(
         default=None, description="What serves the model. Without it the model is watched but never contained."
     )
+    inventory_id: Word | None = Field(default=None, description="What the model inventory calls it; notices say so.")
+    version: Word | None = Field(default=None, description="Which version of it this is; notices say so.")
+    upstream: Annotated[tuple[Label, ...], Field(json_schema_extra={"x-kubernetes-list-type": "set"})] = Field(
+        default=(),
+        max_length=8,
+        description="What it depends on: a feature store, a vendor's API. The same word in another policy or namespace"
+        " is the same thing.",
+    )
+    owners: Annotated[Owners, shared()] = Field(default=Owners(), description="Who answers for what.")
 
     def labels(self) -> dict[str, str]:
         """The labels that select this model's series."""

@@ -80,6 +80,10 @@ def _of_policy(policy: EscalationPolicy, roster: Mapping[str, Responder]) -> Ite
         for name in tier.roles:
             if name not in roster:
                 yield f"spec.tiers[{place}]: Responder {name} stands in none of these files"
+    for place, model in enumerate(policy.spec.models):
+        for what, name in model.owners.named.items():
+            if name not in roster:
+                yield f"spec.models[{place}].owners: Responder {name} ({what}) stands in none of these files"
     yield from _of_attestation(policy, roster)
     for name, why in unreachable_tiers(policy.spec):
         yield f"spec.tiers: {name} is never entered by itself: {why}"

@@ -24,6 +24,7 @@ from tocsin.cli.unguarded import Unguarded
 from tocsin.clock import SystemClock
 from tocsin.decide.approval import unsettled
 from tocsin.decide.closing import words_of
+from tocsin.decide.notices import papers
 from tocsin.decide.questions import open_questions
 from tocsin.decide.roster import Roster, deputy, holes, on_duty, until
 from tocsin.decide.tiers import WORDS, accountable_of, open_deadlines, tier_of
@@ -141,6 +142,8 @@ def _show(console: Console, incident: Incident, roster: Roster, now: datetime) -
         )
     if lesson := status.post_mortem:
         console.print(f"  post-mortem by {lesson.owner}, due {_due(lesson.due_time, now)}", soft_wrap=True)
+    if incident.rules:
+        _section(console, "the model", iter(papers(incident.rules.model, roster, now)))
     _section(console, "signals", (f"{one.name}: {one.message}" for one in status.signals))
     _section(
         console,

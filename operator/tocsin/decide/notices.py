@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from tocsin.api.decision import DecisionType
 from tocsin.api.incident import EffectRecord, EffectState, IncidentStatus, OptionRecord, OptionState
 from tocsin.api.objects import API_VERSION, Severity, clip
-from tocsin.api.policy import Rules
+from tocsin.api.policy import PolicyModel, Rules
 from tocsin.api.quantities import format_duration, format_time
 from tocsin.decide.approval import unsettled
 from tocsin.decide.closing import words_of
@@ -18,7 +18,7 @@ from tocsin.decide.folding import ASKED, is_quiet, matters
 from tocsin.decide.ledger import intend, parts_of
 from tocsin.decide.plan import Notice, Notify
 from tocsin.decide.questions import open_questions
-from tocsin.decide.roster import Duty, on_duty
+from tocsin.decide.roster import Duty, Roster, on_duty
 from tocsin.decide.situation import Situation
 from tocsin.decide.story import tell
 from tocsin.decide.tiers import WORDS, accountable_of, open_deadlines, tier_of
@@ -242,6 +242,7 @@ def _text(s: Situation, status: IncidentStatus, record: EffectRecord, tier: str,
         to,
         f"Model {s.rules.model.name} in namespace {metadata.namespace}: {status.severity}, risk {status.risk} of 100.",
     ]
+    lines += papers(s.rules.model, s.roster, s.now)
     if s.incident.spec.reason:
         lines.append(
             f"Reported{f' ({s.incident.spec.source})' if s.incident.spec.source else ''}: {s.incident.spec.reason}"
@@ -281,6 +282,19 @@ def _text(s: Situation, status: IncidentStatus, record: EffectRecord, tier: str,
         lines.append(f"More models may follow without a page of their own. All that is open: {every}")
     lines.append(f"The whole story: kubectl describe incident {metadata.name} -n {metadata.namespace}")
     return clip("\n".join(lines), 4000)
+
+
+def papers(model: PolicyModel, roster: Roster, now: datetime) -> list[str]:
+    """What the inventory calls a model, and who answers for its parts now."""
+    known = (("Inventory", model.inventory_id), ("version", model.version))
+    lines = [", ".join(f"{what} {text}" for what, text in known if text)]
+    owners = [
+        f"{what}: {duty.words_in(name) if (duty := on_duty(roster, name, now)) else 'nobody'} ({name})"
+        for what, name in model.owners.named.items()
+    ]
+    lines.append(f"Owners: {', '.join(owners)}" if owners else "")
+    lines.append(f"Upstream: {', '.join(model.upstream)}" if model.upstream else "")
+    return [f"{line[0].upper()}{line[1:]}." for line in lines if line]
 
 
 def _tasks(s: Situation, status: IncidentStatus, tier: str, part: Part) -> list[str]:

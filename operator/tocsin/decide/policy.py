@@ -137,6 +137,10 @@ def _responders(policy: EscalationPolicy, around: Surroundings) -> str:
                 problems.append(f"tier {tier.name}: Responder {name} does not exist")
             elif silent := untold(responder):
                 problems.append(f"tier {tier.name}: Responder {name} has {silent}")
+    for model in policy.spec.models:
+        for what, name in model.owners.named.items():
+            if name not in around.responders:
+                problems.append(f"model {model.name}: Responder {name}, which owns its {what}, does not exist")
     return "; ".join(problems)
 
 

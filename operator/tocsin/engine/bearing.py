@@ -58,7 +58,9 @@ def of_responder(store: Store, name: Name) -> Iterator[Wake]:
     for one in sorted(names - {name.name}):
         yield Wake(Key("responder", Name(name.namespace, one)))
     for policy in store.policies(name.namespace):
-        if policy.spec.second_line in names or any(names.intersection(tier.roles) for tier in policy.spec.tiers):
+        owners = (model.owners.named.values() for model in policy.spec.models)
+        named = (*(tier.roles for tier in policy.spec.tiers), *owners)
+        if policy.spec.second_line in names or any(names.intersection(some) for some in named):
             yield Wake(Key("policy", Name(name.namespace, policy.metadata.name)))
     yield from _open(
         one
