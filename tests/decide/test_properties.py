@@ -37,11 +37,13 @@ from tocsin.decide.incident import plan
 from tocsin.decide.people import HEARD
 from tocsin.decide.plan import Contain, Plan
 from tocsin.decide.signals import advance
-from tocsin.decide.situation import Budget, Failed, Memory, NoTarget, Outcome, Situation, Trust
+from tocsin.decide.situation import Budget, Failed, Memory, NoTarget, Outcome, Relative, Situation, Trust
 from tocsin.decide.story import LINES
 
 CRD = Path(__file__).parents[2] / "crds" / "incidents.yaml"
+TARGET = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "fraud"}
 POLICY = a_policy(
+    models=[{"name": "fraud", "target": TARGET, "upstream": ["feature-store"]}],
     risk={"regulatory": 2, "reputation": 2},
     signals=[
         {"name": "latency", "kind": "Latency", "query": "p99", "warn": "> 0.3", "critical": "> 0.6", "for": "2m",
@@ -68,6 +70,15 @@ TARGETS = (
     NoTarget("NotFound", "Deployment/fraud does not exist"),
     NoTarget("Unreadable", "the API server did not answer"),
 )
+SHARED = ("feature-store",)
+KIN = (Relative("others/a", "others", "a", T0, SHARED), Relative("models/b", "models", "b", T0, SHARED))
+FAMILIES: tuple[dict[str, Any], ...] = (
+    {},
+    {"kin": KIN},
+    {"kin": KIN[1:]},
+    {"kin": KIN, "parent_lives": True},
+    {"kin": KIN, "children": 12, "shared": "feature-store"},
+)
 PEOPLE = ("alice", "carol", "erin", "mallory")
 KINDS = ("Acknowledge", "Approve", "Reject", "Escalate", "Lower", "Hold", "Resume", "Resolve", "Authorise")
 
@@ -83,6 +94,7 @@ class Happening:
     outcome: str | None = None
     hold: bool | None = None
     trust: Trust | None = None
+    family: int | None = None
     forget: bool = False
 
 
@@ -102,6 +114,7 @@ HAPPENINGS = st.builds(
     outcome=st.none() | st.sampled_from(["Done", "Rehearsed", "Refused", "Conflict", "Unknown", "Undelivered"]),
     hold=st.none() | st.booleans(),
     trust=st.none() | st.sampled_from(Trust),
+    family=st.none() | st.integers(0, len(FAMILIES) - 1),
     forget=st.booleans(),
 )
 
@@ -117,6 +130,7 @@ class World:
     target: Any = TARGETS[0]
     hold: str = ""
     trust: Trust = Trust.TRUSTED
+    family: int = 0
     open_keys: tuple[str, ...] = ()
     outcomes: dict[str, Outcome] = field(default_factory=dict)
 
@@ -131,6 +145,7 @@ class World:
         if one.hold is not None:
             self.hold = "freeze" if one.hold else ""
         self.trust = one.trust or self.trust
+        self.family = self.family if one.family is None else one.family
         if one.act:
             self.decisions.append(self.decision(*one.act))
         self.outcomes = {key: Outcome(key, one.outcome, self.now, "words") for key in self.open_keys if one.outcome}  # type: ignore[arg-type] # drawn from the very literals
@@ -160,6 +175,7 @@ class World:
             outcomes=self.outcomes,
             namespace_hold=self.hold,
             budget=Budget.RESERVED,
+            **FAMILIES[self.family],
         )
 
     def write(self, found: Plan) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.cluster.access import Access
-from tests.e2e.rows import PATIENT_LEASE, QUIET_TIERS, Rows, Scene, constant, signal
+from tests.e2e.rows import PATIENT_LEASE, QUIET_TIERS, Rows, Scene, constant, fact, signal
 from tests.e2e.stage import OperatorProcess, Stage
 
 row = Rows()
@@ -92,6 +92,50 @@ def who_was_not_paged_hears_of_no_end_and_what_comes_later_is_paged_when_the_fir
     ]
     scene.guard(**in_a_storm(1, "later", tiers=quiet), name="later")
     scene.wait(lambda: len(scene.pages("owners")) == 3, "the page for what came later")
+
+
+@row
+def models_of_two_namespaces_that_fail_of_one_cause_have_a_parent_which_alone_pages(scene: Scene) -> None:
+    other = Scene.made(scene.cluster, scene.people)
+    cause = {"upstream": [f"store-of-{scene.namespace}"]}
+    tiers = [QUIET_TIERS[0] | {"acknowledgeWithin": "1h"}, *QUIET_TIERS[1:]]
+    mildly = {"containment": [], "signals": [signal(constant(0.85, "all"))], "tiers": tiers}
+    try:
+        scene.guard(models=[one | cause for one in crowd(2, "loan")], **mildly)
+        scene.wait(lambda: all_told(scene.incidents(), 2), "two incidents, which are chance")
+        assert [one["cause"] for one in scene.pages()] == ["TierEntered"]
+
+        other.guard(models=[one | cause for one in crowd(1, "card")], **mildly)
+        (child,) = other.wait(
+            lambda: [one for one in other.incidents() if "parent" in one.get("status", {})], "a child"
+        )
+        parent = min(scene.incidents(), key=lambda one: (one["status"]["openedTime"], one["metadata"]["name"]))
+        name = f"{scene.namespace}/{parent['metadata']['name']}"
+        assert (child["status"]["parent"], child["status"]["upstream"]) == (name, cause["upstream"][0])
+        assert {one["into"] for one in lines(child)} == {name}
+        assert fact(child, "Acknowledged")[1] == "ParentPaged"
+
+        def first() -> Any:
+            return scene.fetch("incidents", parent["metadata"]["name"])
+
+        scene.wait(lambda: first()["status"].get("children") == 2, "a parent of two")
+        assert first()["status"]["severity"] == "SEV2"
+        scene.wait(lambda: scene.pages("risk"), "the next tier of the parent")
+        wide = other.cluster.kubectl("get", "incidents", "-n", other.namespace, "-o", "wide")
+        assert name in wide
+        assert other.pages() == []
+
+        reference = {"name": parent["metadata"]["name"], "uid": parent["metadata"]["uid"]}
+        acts = {"type": "Resolve", "incidentRef": reference, "reason": "ours is mended"}
+        body = {"apiVersion": "tocsin.dev/v1alpha1", "kind": "Decision", "spec": acts}
+        scene.create("ada", body | {"metadata": {"generateName": "resolve-", "namespace": scene.namespace}})
+        (page,) = other.wait(lambda: other.pages(), "the page of the child that is on its own")
+        assert (page["cause"], page["responder"]) == ("OnItsOwn", "owners")
+        alone = other.incidents()[0]["status"]
+        assert "parent" not in alone
+        assert alone["tiers"][0]["acknowledgeDeadline"] > child["status"]["tiers"][0]["acknowledgeDeadline"]
+    finally:
+        scene.cluster.delete_namespace(other.namespace)
 
 
 @pytest.mark.parametrize("name", row.names)

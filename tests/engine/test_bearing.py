@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from tests.builders import T0, a_decision, a_policy, a_responder, an_incident
+from tests.builders import MIN, T0, a_decision, a_policy, a_responder, an_incident, the_rules
+from tocsin.api.incident import Incident, IncidentStatus
 from tocsin.api.objects import API_VERSION
 from tocsin.api.policy import EscalationPolicy
 from tocsin.api.responder import ResponderStatus
-from tocsin.engine.bearing import Key, Wake, of_deployment, of_namespace, of_object, of_trust
+from tocsin.engine.bearing import Key, Wake, of_deployment, of_kin, of_namespace, of_object, of_trust
 from tocsin.observe.cluster import Name, Pair, Store
 
 FRAUD = Name("models", "fraud")
@@ -181,3 +182,41 @@ def test_brakes_and_trust_bear_on_open_incidents(resolved: Any, wakes: set[Key])
     assert keys(of_namespace(store, "models")) == wakes
     assert keys(of_namespace(store, "elsewhere")) == set()
     assert keys(of_trust(store)) == wakes
+
+
+def kindred(name: str, minutes: int = 0, **status: Any) -> Incident:
+    """An incident of a model of its own, upstream of which lies the feature store."""
+    incident = an_incident(the_rules(a_policy(models=[{"name": name, "upstream": ["feature-store"]}], containment=[])))
+    metadata = incident.metadata.model_copy(update={"name": name, "uid": name})
+    spec = incident.spec.model_copy(update={"model": name})
+    opened = IncidentStatus(opened_time=T0 + minutes * MIN).model_copy(update=status)
+    return incident.model_copy(update={"metadata": metadata, "spec": spec, "status": opened})
+
+
+LED = {"parent": "models/first"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "wakes"),
+    [
+        pytest.param(None, kindred("new"), {"new", "first", "alone"}, id="one that opens: those that are on their own"),
+        pytest.param(kindred("new"), kindred("new", severity="SEV1"), set(), id="one that becomes worse: none"),
+        pytest.param(
+            kindred("new"), kindred("new", **LED), {"new", "first", "alone"}, id="one that gets a parent: that one too"
+        ),
+        pytest.param(
+            kindred("first"), kindred("first", resolved_time=T0), {"led"}, id="a parent that is over: its children"
+        ),
+        pytest.param(kindred("first"), None, {"led"}, id="a parent that is gone: its children"),
+        pytest.param(kindred("led", **LED), None, {"first"}, id="a child that is gone: its parent"),
+        pytest.param(None, an_incident(opened_time=T0), set(), id="one with nothing upstream: none"),
+    ],
+)
+def test_what_has_one_cause_upstream(before: Incident | None, after: Incident | None, wakes: set[str]) -> None:
+    store = Store()
+    for incident in (kindred("first"), kindred("alone", 9), kindred("led", 1, **LED), kindred("later", 30)):
+        keep(store, "Incident", incident)
+    if after and after.metadata.name == "first":
+        keep(store, "Incident", after, version="2")
+
+    assert {wake.key.about[2] for wake in of_kin(store, before, after)} == wakes

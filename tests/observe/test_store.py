@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from tests.builders import T0, a_policy, the_rules
 from tocsin.apiserver import ApiError
-from tocsin.observe.cluster import Name, Pair, Store, holds_from, prune
+from tocsin.observe.cluster import KIN, Name, Pair, Store, holds_from, prune
 
 SPEC = {"origin": "Person", "policyRef": {"name": "fraud"}, "model": "fraud", "by": "ada", "reason": "seen"}
 
@@ -154,3 +155,56 @@ def test_what_a_complete_list_mends(
 
     assert [name.name for name, _ in found] == changed
     assert {name.name: slot.version for name, slot in store.names("Incident").items()} == kept
+
+
+def failing(minute: int, upstream: str = "feature-store", **status: Any) -> dict[str, Any]:
+    """An incident that opened at that minute, of a model with this upstream."""
+    model = {"name": "fraud", "upstream": [upstream, "bureau"]}
+    made = an_object(minute + 1, f"i-{minute}", f"u-{minute}")
+    opened = f"2026-03-02T09:{minute:02}:00Z"
+    return made | {"status": {"openedTime": opened, "rules": the_rules(a_policy(models=[model])).dump(), **status}}
+
+
+def kin(store: Store, minute: int) -> list[str]:
+    incident = store.incident(Name("models", f"i-{minute}"))
+    assert incident
+    assert incident.status.opened_time
+    return [one.name for one in store.kin_of(incident, incident.status.opened_time)]
+
+
+def test_the_kin_of_an_incident_are_those_of_the_ten_minutes_around_it_that_share_something_upstream() -> None:
+    store = Store()
+    for minute in (0, 4, 5, 10, 15, 20):
+        store.put("Incident", failing(minute))
+    store.put("Incident", failing(11, resolvedTime="2026-03-02T09:12:00Z"))
+
+    assert kin(store, 10) == ["models/i-0", "models/i-4", "models/i-5", "models/i-15"]
+    store.drop("Incident", Name("models", "i-5"))
+    store.put("Incident", failing(4) | {"metadata": failing(30)["metadata"] | {"name": "i-4", "uid": "u-4"}})
+    assert kin(store, 10) == ["models/i-0", "models/i-4", "models/i-15"]
+
+
+def test_of_many_kin_the_oldest_before_and_after_are_looked_at() -> None:
+    store = Store()
+    for number in range(200):
+        made = failing(0)
+        made["metadata"] |= {"name": f"n-{number:03}", "uid": f"n-{number}"}
+        store.put("Incident", made)
+    store.put("Incident", failing(1))
+
+    assert kin(store, 1) == [f"models/n-{number:03}" for number in range(KIN)]
+
+
+def test_the_children_of_an_incident_are_those_that_are_open_and_name_it() -> None:
+    store, parent = Store(), {"parent": "models/i-0"}
+    store.put("Incident", failing(0))
+    store.put("Incident", failing(1, **parent))
+    store.put("Incident", failing(2, resolvedTime="2026-03-02T09:12:00Z", **parent))
+    first = store.incident(Name("models", "i-0"))
+    assert first
+
+    assert [one.metadata.name for one in store.children_of(first)] == ["i-1"]
+    assert [one.parent for one in store.kin_of(first, T0)] == []
+    assert (store.is_open("models/i-0"), store.is_open("models/i-2"), store.is_open("")) == (True, False, False)
+    store.drop("Incident", Name("models", "i-1"))
+    assert store.children_of(first) == []

@@ -426,6 +426,19 @@ class IncidentStatus(ApiModel):
     joined: ObjectName | None = Field(
         default=None, description="The older incident of the same model or target that goes on in its place."
     )
+    parent: Word | None = Field(
+        default=None,
+        description="The incident, as namespace/name, that pages for this one too: both fail of one upstream cause.",
+    )
+    pages_itself: bool = Field(
+        default=False, description="Its own people are paged although the parent is open: that one is another team's."
+    )
+    upstream: Label | None = Field(
+        default=None, description="What is upstream of it and of its parent, or of its children."
+    )
+    children: int = Field(
+        default=0, description="For how many others it pages, at least: rounded down to 1, 2, 5, 10, 20, 50, …"
+    )
     recovered_time: Time | None = Field(default=None, description="When every signal had recovered.")
     resolved_time: Time | None = Field(default=None, description="When it was resolved.")
     decisions: Annotated[tuple[DecisionRecord, ...], Field(json_schema_extra=keyed("uid"))] = Field(

@@ -101,6 +101,7 @@ KINDS = (
             ("Policy", "string", ".spec.policyRef.name", 1),
             ("Origin", "string", ".spec.origin", 1),
             ("Containment", "string", _condition("Contained", "reason"), 1),
+            ("Parent", "string", ".status.parent", 1),
         ),
         (".spec.model", ".spec.policyRef.name", ".spec.origin"),
     ),

@@ -24,7 +24,7 @@ from tocsin.cli.unguarded import Unguarded
 from tocsin.clock import SystemClock
 from tocsin.decide.approval import unsettled
 from tocsin.decide.closing import words_of
-from tocsin.decide.notices import papers
+from tocsin.decide.notices import kinship, papers
 from tocsin.decide.questions import open_questions
 from tocsin.decide.roster import Roster, deputy, holes, on_duty, until
 from tocsin.decide.tiers import WORDS, accountable_of, open_deadlines, tier_of
@@ -127,6 +127,8 @@ def _show(console: Console, incident: Incident, roster: Roster, now: datetime) -
         console.print(f"  open since {format_time(status.opened_time)} ({ago} ago), episode {status.episode}")
     if status.lead:
         console.print(f"  led by {status.lead.user} since {format_time(status.lead.time)}")
+    if kin := kinship(status):
+        console.print(f"  {kin}", soft_wrap=True)
     waiting = f"  waiting for {status.waiting_for or 'nobody'}{_dash(_due(status.next_deadline_time, now))}"
     console.print(waiting, soft_wrap=True)
     if status.held:

@@ -13,7 +13,7 @@ from tocsin.decide.approval import unsettled
 from tocsin.decide.ledger import parts_of
 from tocsin.decide.options import brake
 from tocsin.decide.situation import Situation, Trust
-from tocsin.decide.tiers import WORDS, is_contained, open_deadlines
+from tocsin.decide.tiers import WORDS, is_contained, is_led, open_deadlines
 
 TIER_CONDITION = f"tier.{GROUP}/"
 
@@ -73,6 +73,8 @@ def _waiting(s: Situation, status: IncidentStatus) -> tuple[datetime | None, str
         return None, f"approve what {late[0].by} ordered alone ({late[0].option})"
     if status.recovered_time:
         return None, "resolve"
+    if is_led(status):
+        return None, f"its parent, {status.parent}"
     return None, "recovery" if is_contained(status) else "containment by hand"
 
 
@@ -107,6 +109,9 @@ def _acknowledged(status: IncidentStatus) -> Finding:
     waiting = [tier.name for tier in status.tiers if tier.acknowledged_time is None]
     if not status.tiers:
         return Finding(type="Acknowledged", status="Unknown", reason="NobodyAsked", message="no tier was entered")
+    if waiting and is_led(status):
+        message = f"incident {status.parent} pages for it: both fail of {status.upstream}"
+        return Finding(type="Acknowledged", status="False", reason="ParentPaged", message=message)
     if waiting:
         message = f"not acknowledged by tier {', '.join(waiting)}"
         return Finding(type="Acknowledged", status="False", reason="Waiting", message=message)

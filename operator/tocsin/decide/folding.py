@@ -16,7 +16,7 @@ FOLD = timedelta(minutes=10)
 """So long a page that was accepted stands for those of other models of its policy."""
 STORM = timedelta(minutes=2)
 """What begins within so long of a page belongs to one storm, whichever policies of the namespace it is about."""
-ASKED = frozenset({"TierEntered", "DeputyPaged", "AcknowledgementExpired"})
+ASKED = frozenset({"TierEntered", "DeputyPaged", "AcknowledgementExpired", "OnItsOwn"})
 """The causes by which somebody is paged who is not at work on it."""
 QUIET = frozenset({"Contained", "Rehearsed", "Recovered", "Resolved"})
 """The causes that ask for nothing: who was not paged for an incident does not hear of these."""
@@ -24,7 +24,7 @@ _PERSONAL = frozenset({"HandOver", "HandedOver", "Missed"})
 
 Matter = Literal["Look", "GoOn", "Approve"]
 _MATTERS: dict[Matter, frozenset[str]] = {
-    "Look": frozenset({"TierEntered", "DeputyPaged"}),
+    "Look": frozenset({"TierEntered", "DeputyPaged", "OnItsOwn"}),
     "GoOn": frozenset({"AcknowledgementExpired"}),
     "Approve": frozenset({"ApprovalNeeded"}),
 }

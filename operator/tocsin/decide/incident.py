@@ -15,6 +15,7 @@ from tocsin.decide.containment import contain
 from tocsin.decide.defaults import SignalRule
 from tocsin.decide.executing import cut_short
 from tocsin.decide.facts import state_facts
+from tocsin.decide.kin import adopt, silent_until
 from tocsin.decide.lead import follow_lead
 from tocsin.decide.ledger import close_containments, note_outcomes
 from tocsin.decide.notices import due_notices, plan_notices
@@ -29,6 +30,7 @@ from tocsin.decide.tiers import (
     hold_acknowledgements,
     miss_deadlines,
     open_deadlines,
+    stand_alone,
 )
 from tocsin.decide.watch import assess, watch_signals
 
@@ -53,11 +55,12 @@ def plan(s: Situation) -> Plan:
     if status.resolved_time:
         status = close_containments(s, cut_short(s, status))
     else:
+        status = stand_alone(s, adopt(s, status))
         status = assess(s, overdue(s, miss_deadlines(s, expire_acknowledgements(s, status))))
         step = contain(s, status)
         if step.needs_budget:
             return Plan(status=before, needs_budget=True)
-        status = enter_tiers(s, assess(s, close_containments(s, step.status)))
+        status = enter_tiers(s, stand_alone(s, assess(s, close_containments(s, step.status))))
         status = _recover(s, status)
         return _finish(s, before, status, step.effects, waits=step.waits)
     return _finish(s, before, status)
@@ -125,6 +128,9 @@ def _begin_episode(s: Situation, status: IncidentStatus) -> IncidentStatus:
         "lowered": None,
         "lead": None,
         "score": None,
+        "parent": None,
+        "upstream": None,
+        "pages_itself": False,
         "recovered_time": None,
         "resolved_time": None,
     }
@@ -221,6 +227,8 @@ def _look_again(s: Situation, status: IncidentStatus, *, waits: bool) -> datetim
         deadline for tier in status.tiers for duty, deadline in open_deadlines(tier, status) if duty not in tier.missed
     ]
     instants += [*expiring(status), *verdicts_due(status)]
+    if until := silent_until(s, status):
+        instants.append(until)
     if waits:
         instants.append(s.now + SETTLE_CHECK)
     for record in status.containment:

@@ -21,7 +21,7 @@ from tocsin.decide.questions import open_questions
 from tocsin.decide.roster import Duty, Roster, on_duty
 from tocsin.decide.situation import Situation
 from tocsin.decide.story import tell
-from tocsin.decide.tiers import WORDS, accountable_of, open_deadlines, tier_of
+from tocsin.decide.tiers import WORDS, accountable_of, is_led, open_deadlines, stands_alone, tier_of
 
 Part = Literal["accountable", "successor", "responsible", "consulted", "informed"]
 """What a role has to do with a tier: RACI, and whoever is asked to take over."""
@@ -50,11 +50,14 @@ def plan_notices(s: Situation, before: IncidentStatus, status: IncidentStatus) -
     if status.episode != before.episode:
         before = IncidentStatus()
     news = _news(before, status)
+    alone = stands_alone(before, status)
     for tier in status.tiers:
         entered = not any(known.name == tier.name for known in before.tiers)
         known = next((known for known in before.tiers if known.name == tier.name), None)
         expired = known is not None and known.renewals != tier.renewals
         causes = (*(["TierEntered"] if entered else []), *(["AcknowledgementExpired"] if expired else []), *news)
+        if alone and not entered and tier.acknowledged_time is None:
+            causes = ("OnItsOwn", *causes)
         if tier.missed != (known.missed if known else ()) and any(
             tier.name == last.name for last in s.rules.tiers[-1:]
         ):
@@ -115,9 +118,16 @@ def _option_news(was: OptionRecord | None, record: OptionRecord) -> Iterable[str
 
 
 def _intend(s: Situation, status: IncidentStatus, name: str, causes: tuple[str, ...]) -> IncidentStatus:
-    """Intend a notice to a tier's role, or to its deputy, if there is anything to tell."""
-    if not causes:
-        return status
+    """Intend a notice to a tier's role, or to its deputy, unless there is nothing to tell; a parent pages for it."""
+    asked = tuple(cause for cause in causes if cause in ASKED)
+    if asked and is_led(status):
+        status = _line(s, status, name, asked)
+        causes = tuple(cause for cause in causes if cause not in ASKED)
+    return _line(s, status, name, causes) if causes else status
+
+
+def _line(s: Situation, status: IncidentStatus, name: str, causes: tuple[str, ...]) -> IncidentStatus:
+    """One line of the ledger, if there is room."""
     sent = [record for record in status.effects if _name_of(record.key) == name]
     room = AGAIN if ASKED.intersection(causes) else MOST
     if len(status.effects) >= room and "TierEntered" not in causes:
@@ -131,7 +141,9 @@ def _intend(s: Situation, status: IncidentStatus, name: str, causes: tuple[str, 
         severity=status.severity,
         intended_time=s.now,
     )
-    if sent and is_quiet(causes) and all(one.into for one in sent):
+    if is_led(status) and ASKED.issuperset(causes):
+        record = _folded(s, record, status.parent or "", f"both fail of {status.upstream}")
+    elif sent and is_quiet(causes) and all(one.into for one in sent):
         record = _folded(s, record, sent[-1].into or "", "nothing was opened")
     return intend(status, record)
 
@@ -224,6 +236,7 @@ def _headline(status: IncidentStatus, causes: tuple[str, ...], part: Part) -> st
         "TierEntered": "resolved",
         "DeputyPaged": "resolved",
         "AcknowledgementExpired": "resolved",
+        "OnItsOwn": "resolved",
     }.get(causes[-1], "the story went on")
 
 
@@ -243,6 +256,8 @@ def _text(s: Situation, status: IncidentStatus, record: EffectRecord, tier: str,
         f"Model {s.rules.model.name} in namespace {metadata.namespace}: {status.severity}, risk {status.risk} of 100.",
     ]
     lines += papers(s.rules.model, s.roster, s.now)
+    if kin := kinship(status):
+        lines.append(f"{kin}.")
     if s.incident.spec.reason:
         lines.append(
             f"Reported{f' ({s.incident.spec.source})' if s.incident.spec.source else ''}: {s.incident.spec.reason}"
@@ -295,6 +310,16 @@ def papers(model: PolicyModel, roster: Roster, now: datetime) -> list[str]:
     lines.append(f"Owners: {', '.join(owners)}" if owners else "")
     lines.append(f"Upstream: {', '.join(model.upstream)}" if model.upstream else "")
     return [f"{line[0].upper()}{line[1:]}." for line in lines if line]
+
+
+def kinship(status: IncidentStatus) -> str:
+    """Which other incidents have its cause, in words; empty when there are none."""
+    if status.parent:
+        pages = "pages for it" if is_led(status) else "has the same cause"
+        return f"Incident {status.parent} {pages}: both fail of {status.upstream}"
+    if status.children:
+        return f"It pages for {status.children} or more other incidents, which fail of the same: {status.upstream}"
+    return ""
 
 
 def _tasks(s: Situation, status: IncidentStatus, tier: str, part: Part) -> list[str]:

@@ -37,10 +37,9 @@ class Notice:
     responder: str
     """The role whose channels are used: the one that the tier names, or one that stands in for it."""
     cause: str
-    """Why they are told, in words out of TierEntered, DeputyPaged, AcknowledgementExpired, ApprovalNeeded, Contained,
-    NotContained, CannotTell, Reverted, Rehearsed, GlassBroken, Unapproved, Classified, HandOver, HandedOver, Missed,
-    Recovered, Resolved; several are joined by a space. About rules: RulesLoosened or
-    PolicyRemoved."""
+    """Why they are told, in words out of TierEntered, DeputyPaged, AcknowledgementExpired, OnItsOwn, ApprovalNeeded,
+    Contained, NotContained, CannotTell, Reverted, Rehearsed, GlassBroken, Unapproved, Classified, HandOver, HandedOver,
+    Missed, Recovered, Resolved; several are joined by a space. About rules: RulesLoosened or PolicyRemoved."""
     subject: str
     text: str
     command: str

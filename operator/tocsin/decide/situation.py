@@ -273,6 +273,24 @@ class Budget(Enum):
     EXHAUSTED = "Exhausted"
 
 
+TOGETHER = timedelta(minutes=10)
+"""Incidents that open within so long, and upstream of which the same thing lies, have one cause."""
+
+
+@dataclass(frozen=True, slots=True)
+class Relative:
+    """Another unresolved incident, of whatever namespace, upstream of which the same thing lies."""
+
+    name: str
+    """As namespace/name."""
+    namespace: str
+    model: str
+    opened_at: datetime
+    upstream: tuple[str, ...]
+    parent: str = ""
+    """The unresolved incident that pages for it; empty when it is on its own."""
+
+
 @dataclass(frozen=True, slots=True)
 class Situation:
     """One incident and all that bears on it at one instant."""
@@ -311,3 +329,11 @@ class Situation:
     """Who has reported harm to people in this episode: in this incident, or in one that joined it."""
     joined: str = ""
     """The name of an older unresolved incident of the same target, which this one joins."""
+    kin: tuple[Relative, ...] = ()
+    """Those that opened shortly before and after it: the oldest few of each, which suffice."""
+    parent_lives: bool = False
+    """Whether the parent that its status names is unresolved."""
+    children: int = 0
+    """For how many unresolved incidents it pages."""
+    shared: str = ""
+    """What is upstream of it and of those."""

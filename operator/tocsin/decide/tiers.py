@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from tocsin.api.incident import IncidentStatus, OptionState, TierStatus
-from tocsin.api.objects import clip
+from tocsin.api.objects import Severity, clip
 from tocsin.api.policy import Rules, Tier
 from tocsin.api.quantities import format_duration, format_time
 from tocsin.decide.roster import Duty, deputy, on_duty
@@ -145,8 +145,36 @@ def expiring(status: IncidentStatus) -> list[datetime]:
 
 
 def _harmless(status: IncidentStatus) -> bool:
-    """Whether the model does no harm at present, so that nobody needs to be woken for it."""
-    return is_contained(status) or status.recovered_time is not None or status.resolved_time is not None
+    """Whether nobody needs to be woken for it: the model does no harm at present, or its parent pages."""
+    ended = status.recovered_time is not None or status.resolved_time is not None
+    return ended or is_contained(status) or is_led(status)
+
+
+def is_led(status: IncidentStatus) -> bool:
+    """Whether its parent pages in its place; at SEV1 it pages all the same."""
+    return status.parent is not None and not status.pages_itself and status.severity is not Severity.SEV1
+
+
+def stands_alone(before: IncidentStatus, after: IncidentStatus) -> bool:
+    """Whether its parent does not page in its place any more."""
+    return is_led(before) and not is_led(after) and after.resolved_time is None and before.episode == after.episode
+
+
+def stand_alone(s: Situation, status: IncidentStatus) -> IncidentStatus:
+    """Give its people their whole time to acknowledge when they are paged for it at last."""
+    if not stands_alone(s.incident.status, status):
+        return status
+
+    def anew(tier: TierStatus) -> TierStatus:
+        rule = tier_of(s.rules, tier.name)
+        if rule is None:
+            return tier
+        if tier.acknowledged_time:
+            return tier.model_copy(update={"acknowledgement_expire_time": s.now + rule.acknowledgement_expires})
+        due = {"acknowledge_deadline": _after(s.now, rule.acknowledge_within)}
+        return tier.model_copy(update=due | forgiven(tier))
+
+    return status.model_copy(update={"tiers": tuple(anew(tier) for tier in status.tiers)})
 
 
 def _progress(status: IncidentStatus) -> Hashable:
@@ -172,7 +200,7 @@ def newly_missed(before: IncidentStatus, after: IncidentStatus) -> list[Limit]:
 def open_deadlines(tier: TierStatus, status: IncidentStatus) -> list[tuple[Limit, datetime]]:
     """The deadlines of a tier that nobody has met, whether they have passed or not."""
     found: list[tuple[Limit, datetime]] = []
-    if tier.acknowledged_time is None:
+    if tier.acknowledged_time is None and not is_led(status):
         found += [("Acknowledge", tier.acknowledge_deadline)] if tier.acknowledge_deadline else []
         found += [("Deputy", tier.deputy_deadline)] if tier.deputy_deadline else []
     if tier.contain_deadline and not is_contained(status) and status.recovered_time is None:

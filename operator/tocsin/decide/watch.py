@@ -165,6 +165,8 @@ def _floors(s: Situation, status: IncidentStatus) -> dict[str, Severity]:
         floors["reported by a person: at least SEV3"] = Severity.SEV3
     for judged in _grave(status.classification):
         floors[f"{judged}: at least SEV2"] = Severity.SEV2
+    if status.children:
+        floors[f"3 models or more fail of one upstream cause ({status.upstream}): at least SEV2"] = Severity.SEV2
     for who in s.harm_told_by:
         floors[f"harm reported by {who}: at least SEV1"] = Severity.SEV1
     return floors

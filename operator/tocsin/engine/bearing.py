@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from typing import Any, Literal, NamedTuple
 
 from tocsin.api.decision import Decision, DecisionType
@@ -39,6 +39,7 @@ def of_object(store: Store, kind: str, name: Name, before: Any, after: Any) -> I
                 yield from of_responder(store, name)
         case Incident() as incident:
             yield Wake(Key("incident", pair_of(incident)), urgent=True)
+            yield from of_kin(store, before, after)
         case Decision() as decision if decision.spec.policy_ref:
             policy = Name(name.namespace, decision.spec.policy_ref.name)
             yield Wake(Key("policy", policy))
@@ -74,6 +75,34 @@ def _roles_of(incident: Incident, rules: Rules) -> set[str]:
     named = {role for tier in rules.tiers for role in tier.roles}
     handed = {tier.handed_over.to for tier in incident.status.tiers if tier.handed_over}
     return named | handed | {tier.accountable for tier in incident.status.tiers if tier.accountable}
+
+
+def of_kin(store: Store, before: Incident | None, after: Incident | None) -> Iterator[Wake]:
+    """The incidents of the same upstream cause, when one has opened, is over, or has another parent."""
+    if _kinship(before) == _kinship(after):
+        return
+    opened_at = after.status.opened_time if after and not after.resolved else None
+    if after and opened_at:
+        yield Wake(Key("incident", pair_of(after)))
+        alone = [one.name for one in store.kin_of(after, opened_at) if not one.parent]
+        yield from _named(store, alone)
+    for incident in filter(None, (before, after)):
+        yield from _named(store, filter(None, [incident.status.parent]))
+        if opened_at is None:
+            yield from _open(store.children_of(incident))
+
+
+def _kinship(incident: Incident | None) -> Hashable:
+    """What others that share something upstream go by."""
+    if incident is None or incident.resolved or incident.rules is None or not incident.rules.model.upstream:
+        return None
+    return incident.status.opened_time, incident.status.parent
+
+
+def _named(store: Store, names: Iterable[str]) -> Iterator[Wake]:
+    """Open incidents by their namespace/name."""
+    for name in names:
+        yield from _open(filter(None, [store.incident(Name(*name.split("/", 1)))]))
 
 
 def of_namespace(store: Store, namespace: str) -> Iterator[Wake]:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 
@@ -27,6 +27,7 @@ from tocsin.decide.people import unheard
 from tocsin.decide.plan import Contain, Notify, Plan
 from tocsin.decide.situation import Budget, Memory, Outcome, Situation, Trust
 from tocsin.decide.tiers import is_contained, newly_missed
+from tocsin.engine.bearing import of_kin
 from tocsin.engine.brakes import braked
 from tocsin.engine.looks import Looks
 from tocsin.engine.opening import open_incident
@@ -246,7 +247,7 @@ class Incidents:
             return None
         known = self.measured.memories_of(incident, living)
         is_open = not incident.resolved or reopens(rules, incident.status, known, self.clock.now())
-        decisions = self.store.decisions_of(incident)
+        decisions, children = self.store.decisions_of(incident), self.store.children_of(incident)
         trust, since = await self.trust(bool(unheard(decisions, incident.status)))
         return Situation(
             now=self.clock.now(),
@@ -269,6 +270,10 @@ class Incidents:
             recurs=self._recurs(pair, incident),
             harm_told_by=self._harm_told_by(pair, incident),
             joined=self._joined(incident, rules),
+            kin=self.store.kin_of(incident, incident.status.opened_time or self.clock.now()),
+            parent_lives=self.store.is_open(incident.status.parent or ""),
+            children=len(children),
+            shared=next((one.status.upstream for one in children if one.status.upstream), ""),
         )
 
     async def _say_rules_are_missing(self, incident: Incident) -> None:
@@ -332,8 +337,7 @@ class Incidents:
         if raw is None:
             return incident
         self.telemetry.wrote("status", "accepted")
-        self.store.put("Incident", raw)
-        return Incident.model_validate(raw)
+        return self._keep(raw)
 
     async def _read(self, incident: Incident) -> Incident | None:
         metadata = incident.metadata
@@ -343,12 +347,24 @@ class Incidents:
             if gone.code != 404:
                 raise
             self.store.drop("Incident", Name(metadata.namespace, metadata.name), metadata.uid)
+            self._wake_kin(incident, None)
             log.warning("an incident was deleted", incident=metadata.name, namespace=metadata.namespace)
             return None
         if raw["metadata"]["uid"] != metadata.uid:
             return None
+        return self._keep(raw)
+
+    def _keep(self, raw: Any) -> Incident:
+        """Take the incident as it is now, and tell its kin: our own write comes back as no news."""
+        incident = Incident.model_validate(raw)
+        before = self.store.incident(Name(incident.metadata.namespace, incident.metadata.name))
         self.store.put("Incident", raw)
-        return Incident.model_validate(raw)
+        self._wake_kin(before, incident)
+        return incident
+
+    def _wake_kin(self, before: Incident | None, after: Incident | None) -> None:
+        for key, _ in of_kin(self.store, before, after):
+            self.again(Pair(*key.about))
 
     def _outcomes_of(self, pair: Pair, incident: Incident) -> dict[str, Outcome]:
         known = self._outcomes.get(pair, {})

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
@@ -13,6 +15,7 @@ from tocsin.api.objects import API_VERSION
 from tocsin.api.policy import EscalationPolicy, Target
 from tocsin.api.responder import Responder
 from tocsin.apiserver import ApiError, ApiServer, path
+from tocsin.decide.situation import TOGETHER, Relative
 
 HOLD_LABEL = "tocsin.dev/hold"
 PLURALS = {
@@ -28,6 +31,8 @@ MODELS: dict[str, type[EscalationPolicy | Responder | Incident | Decision]] = {
     "Decision": Decision,
 }
 PAGE = "100"
+KIN = 32
+"""So many of those that opened before an incident, and so many after, are looked at for its parent."""
 
 
 class Pair(NamedTuple):
@@ -67,6 +72,10 @@ class Store:
         self._incidents_under: dict[Name, set[Name]] = {}
         self._incidents_on: dict[tuple[str, Target], set[Name]] = {}
         self._policies_on: dict[tuple[str, Target], set[Name]] = {}
+        self._failing: dict[str, list[tuple[datetime, Name]]] = {}
+        """By what is upstream of them: the unresolved incidents, the oldest first."""
+        self._children: dict[str, set[Name]] = {}
+        """By parent, as namespace/name: the unresolved incidents."""
         self.holds: dict[str, str] = {}
         """The value of the brake label by namespace."""
 
@@ -127,6 +136,10 @@ class Store:
                 self._incidents_under.setdefault(_policy_of(parsed), set()).add(name)
                 if parsed.target:
                     self._incidents_on.setdefault((name.namespace, parsed.target), set()).add(name)
+                for upstream, entry in _failing(name, parsed):
+                    insort(self._failing.setdefault(upstream, []), entry)
+                if parsed.status.parent and not parsed.resolved:
+                    self._children.setdefault(parsed.status.parent, set()).add(name)
             case _:
                 pass
 
@@ -146,6 +159,14 @@ class Store:
                 self._incidents_under.get(_policy_of(incident), set()).discard(name)
                 if incident.target:
                     self._incidents_on.get((name.namespace, incident.target), set()).discard(name)
+                for upstream, entry in _failing(name, incident):
+                    self._failing[upstream].remove(entry)
+                    if not self._failing[upstream]:
+                        del self._failing[upstream]
+                if incident.status.parent and not incident.resolved:
+                    self._children[incident.status.parent].discard(name)
+                    if not self._children[incident.status.parent]:
+                        del self._children[incident.status.parent]
             case _:
                 pass
 
@@ -181,6 +202,46 @@ class Store:
         """The incidents of a target, whichever policy they were opened under, the oldest first."""
         names = self._incidents_on.get((namespace, target), ()) if target else ()
         found = [self.incident(name) for name in names]
+        return sorted((one for one in found if one), key=age)
+
+    def kin_of(self, incident: Incident, at: datetime) -> tuple[Relative, ...]:
+        """The unresolved incidents that share something upstream and opened within ten minutes of that instant.
+
+        Of thousands only the oldest before it and the oldest after it: they tell who the parent is.
+        """
+        mine = Name(incident.metadata.namespace, incident.metadata.name)
+        found: dict[Name, Relative] = {}
+        for upstream in incident.rules.model.upstream if incident.rules else ():
+            line = self._failing.get(upstream, [])
+            first, middle, end = (bisect_left(line, (at + span,)) for span in (-TOGETHER, timedelta(), TOGETHER))
+            for _, name in (*line[first:middle][:KIN], *line[middle:end][:KIN]):
+                other = self.incident(name)
+                if name != mine and other and (relative := self._relative(name, other)):
+                    found[name] = relative
+        return tuple(found.values())
+
+    def _relative(self, name: Name, incident: Incident) -> Relative | None:
+        opened_at, parent = incident.status.opened_time, incident.status.parent or ""
+        if incident.rules is None or opened_at is None:
+            return None
+        return Relative(
+            name=_path(name),
+            namespace=name.namespace,
+            model=incident.spec.model,
+            opened_at=opened_at,
+            upstream=incident.rules.model.upstream,
+            parent=parent if self.is_open(parent) else "",
+        )
+
+    def is_open(self, where: str) -> bool:
+        """Whether the incident of that namespace/name is there and unresolved."""
+        incident = self.incident(Name(*where.split("/", 1))) if "/" in where else None
+        return incident is not None and not incident.resolved
+
+    def children_of(self, incident: Incident) -> list[Incident]:
+        """The unresolved incidents that an incident pages for, the oldest first."""
+        where = f"{incident.metadata.namespace}/{incident.metadata.name}"
+        found = [self.incident(name) for name in self._children.get(where, ())]
         return sorted((one for one in found if one), key=age)
 
     def policies_on(self, namespace: str, target: Target) -> list[Name]:
@@ -232,6 +293,17 @@ class Store:
     def names(self, kind: str) -> dict[Name, Slot]:
         """What is known of a kind now."""
         return {Name(space, name): slot for space, some in self._slots[kind].items() for name, slot in some.items()}
+
+
+def _failing(name: Name, incident: Incident) -> Iterator[tuple[str, tuple[datetime, Name]]]:
+    """What is upstream of an unresolved incident, each with the incident's place in its line."""
+    opened_at = incident.status.opened_time
+    if opened_at and incident.rules and not incident.resolved:
+        yield from ((upstream, (opened_at, name)) for upstream in incident.rules.model.upstream)
+
+
+def _path(name: Name) -> str:
+    return f"{name.namespace}/{name.name}"
 
 
 def pair_of(incident: Incident) -> Pair:
