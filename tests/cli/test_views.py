@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.builders import HOUR, MIN, ROSTER, T0, a_decision, a_policy, an_incident
+from tests.builders import HOUR, MIN, ROSTER, T0, a_decision, a_policy, an_incident, the_rules
 from tests.cli.test_desk import use
 from tests.cluster.access import Access
 from tests.decide.test_containment import a_record
@@ -194,6 +194,24 @@ def test_a_command_to_copy_is_on_one_line(capsys: pytest.CaptureFixture[str]) ->
     lines = printed(capsys, named(an_open(waiting_for=WAITED)), "show", LONG)
     assert lines[-1] == f"all of it: kubectl tocsin timeline {LONG} -n models"
     assert f"  waiting for {WAITED} — in 12m" in lines
+
+
+def test_show_says_what_the_model_is_and_which_incident_has_the_same_cause(capsys: pytest.CaptureFixture[str]) -> None:
+    model = {"name": "fraud", "version": "7", "upstream": ["feature-store"], "owners": {"data": "compliance"}}
+    incident = an_incident(the_rules(a_policy(models=[model], containment=[])))
+    child = STATUS | {"parent": "loans/loan-1", "upstream": "feature-store"}
+    found = incident.model_copy(update={"status": IncidentStatus.model_validate(child)})
+    text = "\n".join(printed(capsys, found, "show", "fraud-1"))
+    for words in (
+        "Incident loans/loan-1 pages for it: both fail of feature-store",
+        "Version 7.",
+        "Owners: data: Carol (compliance).",
+        "Upstream: feature-store.",
+    ):
+        assert words in text
+    parent = an_open(children=5, upstream="feature-store")
+    text = "\n".join(printed(capsys, parent, "show", "fraud-1"))
+    assert "It pages for 5 or more other incidents, which fail of the same: feature-store" in text
 
 
 HOSTILE = "a [bold]loan[/] was [/nothing] refused :bomb:"

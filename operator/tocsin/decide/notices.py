@@ -271,14 +271,7 @@ def _text(s: Situation, status: IncidentStatus, record: EffectRecord, tier: str,
             lines.append(f"  {option.message}")
         if option.state is OptionState.ASKING:
             lines += [f"  Note: {note}" for note in option.notes]
-    lines += [
-        f"{one.by} ordered {one.option} alone, which somebody else must approve or reject: {one.reason}"
-        for one in unsettled(status)
-    ]
-    if judged := status.classification:
-        lines.append(f"Classified by {judged.by}: {words_of(judged)} — {judged.reason}")
-    if lesson := status.post_mortem:
-        lines.append(f"Post-mortem: {lesson.owner} by {format_time(lesson.due_time)}.")
+    lines += _judged(status)
     entered = next((one for one in status.tiers if one.name == tier), None)
     if entered and not status.resolved_time:
         lines.append(f"You are {part} in tier {tier}: {entered.reason}.")
@@ -297,6 +290,19 @@ def _text(s: Situation, status: IncidentStatus, record: EffectRecord, tier: str,
         lines.append(f"More models may follow without a page of their own. All that is open: {every}")
     lines.append(f"The whole story: kubectl describe incident {metadata.name} -n {metadata.namespace}")
     return clip("\n".join(lines), 4000)
+
+
+def _judged(status: IncidentStatus) -> list[str]:
+    """What people ordered, judged and promised."""
+    lines = [
+        f"{one.by} ordered {one.option} alone, which somebody else must approve or reject: {one.reason}"
+        for one in unsettled(status)
+    ]
+    if judged := status.classification:
+        lines.append(f"Classified by {judged.by}: {words_of(judged)} — {judged.reason}")
+    if lesson := status.post_mortem:
+        lines.append(f"Post-mortem: {lesson.owner} by {format_time(lesson.due_time)}.")
+    return lines
 
 
 def papers(model: PolicyModel, roster: Roster, now: datetime) -> list[str]:
