@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import pytest
 
+from tests.builders import a_policy, the_rules
 from tocsin.decide.defaults import number, number_of
 
 
@@ -25,3 +26,8 @@ from tocsin.decide.defaults import number, number_of
 )
 def test_numbers_in_words(value: str, text: str, many: str) -> None:
     assert (number(Decimal(value)), number_of(Decimal(value))) == (text, many)
+
+
+def test_on_what_lines_rest_is_no_part_of_what_an_incident_goes_by() -> None:
+    signal = a_policy().spec.signals[0].dump()
+    assert the_rules(a_policy(signals=[signal | {"basis": "as agreed"}])) == the_rules(a_policy(signals=[signal]))

@@ -211,6 +211,7 @@ def test_a_policy_that_is_forgotten_is_evaluated_no_more(make: Callable[..., Ben
     [
         pytest.param({"risk": {"regulatory": 4}}, True, id="another risk"),
         pytest.param({"signals": [SIGNAL, SIGNAL | {"name": "another"}]}, True, id="one signal more"),
+        pytest.param({"signals": [SIGNAL | {"basis": "as agreed"}]}, True, id="another basis"),
         pytest.param({"signals": [SIGNAL | {"for": "7m"}]}, False, id="another span"),
         pytest.param({"models": [{"name": "fraud", "match": {"app": "fraud"}}]}, False, id="other series"),
         pytest.param({"prometheus": "elsewhere"}, False, id="another server"),
