@@ -679,6 +679,7 @@ def test_rules_that_nobody_shall_attest_are_not_attested(office: Office, capsys:
     assert main([*ATTEST, "--yes", "-n", office.namespace]) == 2
     assert capsys.readouterr().err == (
         "spec.secondLine of policy fraud-latency names nobody who attests its rules: set it to a Responder\n"
+        f"see which there are: kubectl get responders -n {office.namespace}\n"
     )
 
 

@@ -335,7 +335,7 @@ def test_which_workloads_no_policy_guards(deployment: dict[str, Any], model: str
     assert [one.model for one in unguarded([deployment], [a_policy()])] == ([model] if model else [])
 
 
-def test_who_may_not_list_deployments_is_told_in_a_line(
+def test_who_may_not_list_deployments_and_decisions_is_told_in_a_line_each(
     served: Access, namespace: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     labels = {MODEL_LABEL: "churn"}
@@ -357,9 +357,11 @@ def test_who_may_not_list_deployments_is_told_in_a_line(
     served.kubectl("create", "rolebinding", "reader", "--role=reader", "--user=mallory", "-n", namespace)
     use(monkeypatch, served.kubeconfig_for("mallory"))
     assert main(["coverage", "-n", namespace]) == 0
-    (said,) = capsys.readouterr().err.splitlines()
+    said, more = capsys.readouterr().err.splitlines()
     assert said.startswith("models without a policy are not listed: ")
     assert 'User "mallory" cannot list resource "deployments"' in said
+    assert more.startswith("attested policies that were removed are not listed: ")
+    assert 'User "mallory" cannot list resource "decisions"' in more
 
 
 def test_coverage_lists_what_was_attested_and_is_there_no_more(capsys: pytest.CaptureFixture[str]) -> None:

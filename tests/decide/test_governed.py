@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.builders import a_policy
+from tocsin.api.attestation import RULES as RULES_AT_MOST
 from tocsin.api.policy import EscalationPolicySpec
 from tocsin.decide.governed import FIELDS, MOST, governed, loosenings
 
@@ -18,7 +19,10 @@ mode: Enforce
 secondLine: model-risk
 reviewBy: "2027-06-30T00:00:00Z"
 models:
-- {name: credit, target: {apiVersion: apps/v1, kind: Deployment, name: credit}}
+- name: credit
+  target: {apiVersion: apps/v1, kind: Deployment, name: credit}
+  upstream: [features]
+  owners: {data: lake, userImpact: legal}
 - {name: fraud}
 risk: {regulatory: 3, reputation: 2, affected: {query: decisions}}
 signals:
@@ -97,6 +101,12 @@ EDITS: list[Edit] = [
         {"models__credit__target__name": "other"},
         ["model credit: target from Deployment/credit to Deployment/other"],
     ),
+    ({"models__credit__owners__data": "other"}, ["model credit: owner of data from lake to other"]),
+    ({"models__credit__owners": {"data": "lake"}}, ["model credit: owner of user impact is gone"]),
+    ({"models__credit__owners__model": "ops"}, []),
+    ({"models__credit__upstream": None}, ["model credit: upstream features is gone"]),
+    ({"models__credit__upstream": ["features", "bureau"]}, ["model credit: upstream bureau is new"]),
+    ({"models__credit__version": "v2", "models__credit__inventoryId": "M-7"}, []),
     ({"models": [*SPEC["models"], {"name": "new"}]}, []),
     ({"signals__auc": None}, ["signal auc is gone"]),
     ({"signals__auc__query": "vector(1)"}, ["signal auc: query is another one"]),
@@ -239,6 +249,26 @@ def test_very_many_loosenings_are_counted() -> None:
     many = governed(a_policy(models=models, containment=[]).spec)
     found = loosenings(many, governed(a_policy(models=models[:1], containment=[]).spec))
     assert (len(found), found[-1]) == (MOST, f"and {99 - MOST + 1} more")
+
+
+def test_the_largest_policy_fits_into_a_status() -> None:
+    numbers = [f"n{number}" for number in range(100)]
+    (whole, *_), questions = SPEC["signals"], COMPLIANCE["questions"][0]
+    owners = dict.fromkeys(("data", "model", "userImpact"), "lake")
+    largest = {
+        "models": [SPEC["models"][0] | {"name": one, "upstream": numbers[:8], "owners": owners} for one in numbers],
+        "signals": [whole | {"name": one} for one in numbers[:32]],
+        "tiers": [
+            OWNERS
+            | COMPLIANCE
+            | {"name": one, "consulted": numbers[:7], "questions": [questions | {"name": two} for two in numbers[:4]]}
+            for one in numbers[:8]
+        ],
+        "containment": [BACK | {"name": one} for one in numbers[:8]],
+    }
+    lines = edited(**largest)
+    assert 1500 < len(lines) <= RULES_AT_MOST
+    assert max(map(len, lines)) <= 1024
 
 
 def thing_of(edit: Edit) -> str:

@@ -9,8 +9,8 @@ from pydantic import Field
 from tocsin.api.objects import ApiModel, Digest, ObjectName, Text, Uid, Word
 from tocsin.api.quantities import Time
 
-RULES = 1200
-"""More lines has no policy: 32 signals with 16 each, 100 models, 8 tiers and 8 options."""
+RULES = 2500
+"""More lines has no policy: 100 models with 13 each, 32 signals with 15, 8 tiers with 20, 8 options with 6."""
 Lines = Annotated[dict[Text, Text], Field(max_length=RULES)]
 """The governed rules, one by one: ``signals.accuracy.warn: "< 0.92"``."""
 Loosenings = Annotated[tuple[Text, ...], Field(max_length=32)]

@@ -157,7 +157,10 @@ class Desk:
         """Stand for the rules of a policy; 0 when it counted or no verdict came yet, 1 when it did not count."""
         policy = await self._observed(name)
         if policy.spec.second_line is None:
-            raise Mistake(f"spec.secondLine of policy {name} names nobody who attests its rules: set it to a Responder")
+            raise Mistake(
+                f"spec.secondLine of policy {name} names nobody who attests its rules: set it to a Responder",
+                f"see which there are: kubectl get responders -n {self._namespace}",
+            )
         for line in attested_lines(policy, self._clock.now()):
             print(line)
         self._confirm("attest", yes=yes)

@@ -69,7 +69,9 @@ def _under(thing: str, lines: Mapping[str, Any]) -> Iterator[tuple[str, str | No
 
 def _of_model(model: PolicyModel) -> dict[str, Any]:
     target = model.target
-    return {"match": digest(model.labels()), "target": target and f"{target.kind}/{target.name}"}
+    lines = {"match": digest(model.labels()), "target": target and f"{target.kind}/{target.name}"}
+    lines |= {f"owner.{what}": role for what, role in model.owners.named.items()}
+    return lines | {f"upstream.{name}": "named" for name in model.upstream}
 
 
 def _of_signal(signal: Signal) -> dict[str, Any]:
@@ -190,6 +192,8 @@ FIELDS: dict[str, Measure] = {
     # of a model
     "match": Measure(_differs, "set of labels", shown=False),
     "target": Measure(_differs),
+    "owner": Measure(_differs, "owner of"),
+    "upstream": Measure(_differs, added=True, shown=False),  # one more may have another incident page for this one
     # of a signal
     "kind": Measure(_was(SignalKind.FAIRNESS)),
     "query": Measure(_differs, shown=False),
