@@ -20,13 +20,15 @@ ASKED = frozenset({"TierEntered", "DeputyPaged", "AcknowledgementExpired", "OnIt
 """The causes by which somebody is paged who is not at work on it."""
 QUIET = frozenset({"Contained", "Rehearsed", "Recovered", "Resolved"})
 """The causes that ask for nothing: who was not paged for an incident does not hear of these."""
-_PERSONAL = frozenset({"HandOver", "HandedOver", "Missed"})
+_PERSONAL = frozenset({"HandOver", "HandedOver"})
 
-Matter = Literal["Look", "GoOn", "Approve"]
+Matter = Literal["Look", "GoOn", "Late", "Approve", "ByHand"]
 _MATTERS: dict[Matter, frozenset[str]] = {
     "Look": frozenset({"TierEntered", "DeputyPaged", "OnItsOwn"}),
     "GoOn": frozenset({"AcknowledgementExpired"}),
+    "Late": frozenset({"Missed"}),
     "Approve": frozenset({"ApprovalNeeded"}),
+    "ByHand": frozenset({"NotContained", "CannotTell", "Reverted"}),
 }
 
 
