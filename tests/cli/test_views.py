@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import re
 from collections.abc import Sequence
@@ -19,7 +20,9 @@ from tests.decide.test_roster import ROTATION, a_role, a_roster
 from tests.decide.test_tiers import an_entered
 from tocsin.api.incident import Incident, IncidentStatus, OptionState
 from tocsin.api.policy import EscalationPolicy, EscalationPolicyStatus
-from tocsin.cli.looking import removed
+from tocsin.apiserver import ApiError, ApiServer
+from tocsin.cli.files import Mistake
+from tocsin.cli.looking import listed, removed
 from tocsin.cli.main import main, parser
 from tocsin.cli.unguarded import MODEL_LABEL, unguarded
 from tocsin.cli.views import show
@@ -228,6 +231,25 @@ def test_what_people_write_is_printed_as_it_is(capsys: pytest.CaptureFixture[str
     found, names = ([written], []) if word == "status" else (written, ["fraud-1"])
     text = " ".join(printed(capsys, found, word, *names))
     assert all(piece in text for piece in HOSTILE.split())
+
+
+@pytest.mark.parametrize(
+    ("code", "namespace", "command"),
+    [
+        (403, "models", "see whether you may: kubectl auth can-i list incidents -n models"),
+        (403, "", "see whether you may: kubectl auth can-i list incidents -A"),
+        (404, "models", "see whether Tocsin is installed: kubectl get crd incidents.tocsin.dev"),
+        (429, "models", "try again in a moment, or see how it is: kubectl get --raw /readyz"),
+    ],
+)
+def test_a_refusal_shows_the_next_command(code: int, namespace: str, command: str) -> None:
+    class Refusing(ApiServer):
+        async def get(self, where: str, **params: str) -> Any:
+            raise ApiError(code, "", "no")
+
+    with pytest.raises(Mistake) as refused:
+        asyncio.run(listed(Refusing(None), "incidents", namespace))
+    assert str(refused.value).splitlines() == ["incidents: no", command]
 
 
 def test_one_role_of_all_namespaces_is_refused_with_the_way_on(capsys: pytest.CaptureFixture[str]) -> None:

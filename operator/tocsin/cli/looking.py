@@ -108,10 +108,7 @@ async def read(api: ApiServer, plural: str, namespace: str, name: str, words: st
             raise Mistake(
                 f"there is no {plural}/{name} in namespace {namespace}", f"see: kubectl get {words} -n {namespace}"
             ) from refused
-        raise Mistake(
-            f"{plural}/{name}: {refused.message}",
-            f"see whether you may: kubectl auth can-i get {plural} -n {namespace}",
-        ) from refused
+        raise Mistake(f"{plural}/{name}: {refused.message}", _then(refused, "get", plural, namespace)) from refused
 
 
 def removed(policies: Sequence[EscalationPolicy], attests: Iterable[Decision]) -> list[Decision]:
@@ -134,13 +131,19 @@ async def listed(
     try:
         return (await everything(api, path(api_version, plural, namespace), **params))[0]
     except ApiError as refused:
-        raise Mistake(
-            f"{plural}: {refused.message}", f"see whether you may: kubectl auth can-i list {plural} {_where(namespace)}"
-        ) from refused
+        raise Mistake(f"{plural}: {refused.message}", _then(refused, "list", plural, namespace)) from refused
 
 
-def _where(namespace: str) -> str:
-    return f"-n {namespace}" if namespace else "-A"
+def _then(refused: ApiError, verb: str, plural: str, namespace: str) -> str:
+    """The next command after a refusal."""
+    match refused.code:
+        case 403:
+            where = f"-n {namespace}" if namespace else "-A"
+            return f"see whether you may: kubectl auth can-i {verb} {plural} {where}"
+        case 404:
+            return f"see whether Tocsin is installed: kubectl get crd {plural}.tocsin.dev"
+        case _:
+            return "try again in a moment, or see how it is: kubectl get --raw /readyz"
 
 
 async def everything(api: ApiServer, where: str, **params: str) -> tuple[list[Any], str]:
