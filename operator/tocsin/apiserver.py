@@ -14,6 +14,8 @@ from kubernetes.aio.client.configuration import Configuration
 from kubernetes.aio.config import load_config
 
 FIELD_MANAGER = "tocsin"
+UNDO_MANAGER = "tocsin-undo"
+"""Who owns a number of replicas that was put back: it must not look like one that contains."""
 CACHED = {"resourceVersion": "0"}
 """A list at once, out of the API server's cache. A consistent one waits up to 100 ms to hear that nothing has changed
 (measured on 1.37). For what a guarded write or another look sets right."""
@@ -177,12 +179,16 @@ class ApiServer:
         """PATCH by JSON Patch."""
         return await self._patch(where, operations, JSON_PATCH, dry_run)
 
-    async def apply(self, where: str, body: Mapping[str, Any], dry_run: bool = False) -> Any:
+    async def apply(
+        self, where: str, body: Mapping[str, Any], dry_run: bool = False, manager: str = FIELD_MANAGER
+    ) -> Any:
         """PATCH by server-side apply, forced: what the body holds becomes ours; a resourceVersion in it is a guard."""
-        return await self._patch(where, dict(body), APPLY, dry_run)
+        return await self._patch(where, dict(body), APPLY, dry_run, manager)
 
-    async def _patch(self, where: str, body: Any, content_type: str, dry_run: bool) -> Any:
-        params = {"fieldManager": FIELD_MANAGER, **({"dryRun": "All"} if dry_run else {})}
+    async def _patch(
+        self, where: str, body: Any, content_type: str, dry_run: bool, manager: str = FIELD_MANAGER
+    ) -> Any:
+        params = {"fieldManager": manager, **({"dryRun": "All"} if dry_run else {})}
         if content_type == APPLY:
             params["force"] = "true"
         return await self.call("PATCH", where, body, content_type=content_type, params=params)

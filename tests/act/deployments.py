@@ -14,10 +14,12 @@ from tests.cluster.proxy import ApiProxy
 from tests.cluster.workloads import model_deployment
 from tests.connecting import connected
 from tocsin.act.containment import carry_out
+from tocsin.api.incident import OptionRecord, OptionState
 from tocsin.api.policy import Option, RollBack, Scale, Target
 from tocsin.apiserver import ApiServer, path
-from tocsin.decide.plan import Contain
+from tocsin.decide.plan import Contain, Undo
 from tocsin.decide.proposal import propose
+from tocsin.decide.restoring import inverse, pinned_by
 from tocsin.decide.situation import Autoscaler, Outcome, Proposal, TargetView
 from tocsin.observe.targets import Targets
 
@@ -141,11 +143,29 @@ def planned(cluster: Access, namespace: str, option: Option = PREVIOUS, *, dry_r
     return ask(cluster.kubeconfig, lambda api: effect(api, namespace, option, dry_run=dry_run))
 
 
-def contained(cluster: Access, namespace: str, effect: Contain) -> Outcome:
+def undo_of(cluster: Access, namespace: str, effect: Contain, number: int = 1) -> Undo:
+    """The undo of a containment, as it is decided from the incident's record of it."""
+    proposal = effect.proposal
+    record = OptionRecord(
+        name=proposal.option,
+        type=proposal.action,
+        class_=proposal.class_,
+        state=OptionState.EXECUTED,
+        target_uid=proposal.target_uid,
+        from_=proposal.from_,
+        to=proposal.to,
+        pinned=pinned_by(proposal),
+    )
+    found = inverse(record, ask(cluster.kubeconfig, lambda api: viewed(api, namespace)))
+    assert isinstance(found, Proposal), found
+    return Undo(f"uid/1/undo/{proposal.option}/{number}", found)
+
+
+def contained(cluster: Access, namespace: str, effect: Contain | Undo) -> Outcome:
     return ask(cluster.kubeconfig, lambda api: carry_out(api, namespace, effect, HastyClock()))
 
 
-def through(proxy: ApiProxy, namespace: str, effect: Contain) -> Outcome:
+def through(proxy: ApiProxy, namespace: str, effect: Contain | Undo) -> Outcome:
     return ask(proxy.kubeconfig(), lambda api: carry_out(api, namespace, effect, HastyClock()))
 
 

@@ -181,7 +181,7 @@ def test_it_ends_the_same_wherever_a_request_is_lost(
         if option.type == "RollBack":
             d.set_version(cluster, namespace, "v1")
             d.set_version(cluster, namespace, "v2")
-        with _without_controllers(cluster):
+        with without_controllers(cluster):
             if option.type == "Scale":
                 _scale_up(cluster, namespace)
             effect = replace(d.planned(cluster, namespace, option), key=f"uid/1/contain/{option.name}/{number}")
@@ -200,7 +200,7 @@ def test_it_ends_the_same_wherever_a_request_is_lost(
 
 
 @contextmanager
-def _without_controllers(cluster: Access) -> Iterator[None]:
+def without_controllers(cluster: Access) -> Iterator[None]:
     """An autoscaler that has not seen the last change yet would scale in between."""
     assert isinstance(cluster, Cluster)
     cluster.signal_component("controllers", signal.SIGSTOP)

@@ -406,21 +406,40 @@ REFUSED = (
         "Decision",
         "an incident is resolved by name only",
         "{type: Resolve, reason: it is over}",
-        "spec: Invalid value: incidentRef.uid is required to approve, reject, break glass, lower and resolve",
+        "spec: Invalid value: incidentRef.uid is required to approve, reject, break glass, undo, lower and resolve",
     ),
     Refused(
         "Decision",
         "an approval of nothing in particular",
         "{type: Approve, incidentRef: {uid: u}, reason: seen}",
-        "spec: Invalid value: option and digest are required to approve, reject and break glass: both stand in the"
-        " incident's status.containment",
+        "spec: Invalid value: option and digest are required to approve, reject, break glass and undo: both stand in"
+        " the incident's status.containment",
+    ),
+    Refused(
+        "Decision",
+        "an undo by name only",
+        f"{{type: Undo, option: back, digest: '{DIGEST}', reason: it is worse}}",
+        "spec: Invalid value: incidentRef.uid is required to approve, reject, break glass, undo, lower and resolve",
+    ),
+    Refused(
+        "Decision",
+        "an undo of nothing in particular",
+        "{type: Undo, incidentRef: {uid: u}, reason: it is worse}",
+        "spec: Invalid value: option and digest are required to approve, reject, break glass and undo: both stand in"
+        " the incident's status.containment",
+    ),
+    Refused(
+        "Decision",
+        "an undo without a reason",
+        f"{{type: Undo, incidentRef: {{uid: u}}, option: back, digest: '{DIGEST}'}}",
+        f"spec: Invalid value: {_REASON}",
     ),
     Refused(
         "Decision",
         "an acknowledgement of an option",
         "option: back",
-        "spec: Invalid value: option and digest go with Approve, Reject, BreakGlass and Authorise only, and digest with"
-        " Attest",
+        "spec: Invalid value: option and digest go with Approve, Reject, BreakGlass, Undo and Authorise only, and"
+        " digest with Attest",
     ),
     Refused(
         "Decision",

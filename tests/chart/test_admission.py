@@ -86,7 +86,7 @@ def decision(type_: str, **more: Any) -> dict[str, Any]:
             about |= {"expireTime": "2027-01-01T00:00:00Z"}
         case "Attest":
             about = {"policyRef": {"name": "credit", "uid": "u"}, "digest": DIGEST}
-        case "Approve" | "Reject" | "BreakGlass":
+        case "Approve" | "Reject" | "BreakGlass" | "Undo":
             about = {"incidentRef": INCIDENT, "option": "back", "digest": DIGEST}
         case "Classify":
             judged = {"impact": "Minor", "legalExposure": "None", "materiality": "Unknown"}
@@ -114,7 +114,7 @@ RESPONDERS = (
     "Classify",
     "Resolve",
 )
-APPROVERS = ("Approve", "Reject", "Authorise", "Lower")
+APPROVERS = ("Approve", "Reject", "Authorise", "Lower", "Undo")
 ALL = (*RESPONDERS, *APPROVERS, "BreakGlass", "Attest")
 MAY = {
     "alice": RESPONDERS,

@@ -432,6 +432,73 @@ def test_a_span_that_is_none_is_a_mistake_that_shows_one(office: Office) -> None
     assert str(refused.value) == "--within: 'soon' is not a duration: write for example 30s, 15m or 1h30m"
 
 
+PINNED = {"name": "hpa", "uid": "hpa-uid", "minReplicas": 2, "maxReplicas": 9}
+FEWER = ASKING | {
+    "name": "fewer",
+    "type": "Scale",
+    "state": "DidNotHelp",
+    "summary": "scale Deployment/fraud",
+    "from": "4",
+}
+IN_PLACE = ({**FEWER, "to": "2"}, {**FEWER, "name": "stop", "state": "Helped", "to": "0", "pinned": PINNED})
+
+
+@pytest.mark.parametrize(
+    ("option", "name", "shown"),
+    [
+        pytest.param(
+            {},
+            "stop",
+            [
+                "stop is Helped: scale Deployment/fraud",
+                "  to undo it: scale Deployment/fraud from 0 back to 4 replicas, "
+                "then restore HorizontalPodAutoscaler/hpa to minReplicas 2 and maxReplicas 9",
+            ],
+            id="the last one",
+        ),
+        pytest.param(
+            {"option": "fewer"},
+            "fewer",
+            [
+                "fewer is DidNotHelp: scale Deployment/fraud",
+                "  to undo it: scale Deployment/fraud from 2 back to 4 replicas",
+            ],
+            id="the one that is meant",
+        ),
+    ],
+)
+def test_an_undo_shows_what_comes_back_and_asks(
+    office: Office, capsys: pytest.CaptureFixture[str], option: dict[str, str], name: str, shown: list[str]
+) -> None:
+    office.say(rules=the_rules(), containment=IN_PLACE)
+    asked: list[str] = []
+
+    office.decide("undo", ask=lambda question: not asked.append(question), reason="it is fixed", **option)
+
+    (decision,) = office.decisions()
+    assert decision.metadata.name.startswith("undo-")
+    assert (decision.spec.option, decision.spec.digest, decision.spec.reason) == (name, DIGEST, "it is fixed")
+    assert decision.spec.incident_ref is not None
+    assert decision.spec.incident_ref.uid
+    assert asked == ["undo it?"]
+    assert capsys.readouterr().out.splitlines()[:3] == [
+        *shown,
+        "  nothing is contained again by itself until somebody lets automation go on: kubectl tocsin resume",
+    ]
+
+
+def test_an_undo_of_nothing_shows_the_next_command(office: Office) -> None:
+    office.say(containment=(ASKING,))
+
+    with pytest.raises(Mistake) as refused:
+        office.decide("undo", yes=True, reason="it is fixed")
+
+    assert str(refused.value).splitlines() == [
+        "no option of fraud-1 is in place: last-healthy is Asking",
+        f"see: kubectl describe incident fraud-1 -n {office.namespace}",
+    ]
+
+
 def test_an_incident_that_is_not_there_shows_the_next_command(office: Office) -> None:
     with pytest.raises(Mistake) as refused:
         office.decide("ack", name="credit-9")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from tests.decide.test_containment import (
     ROLL_BACK,
     STOP,
     UNREADABLE,
+    a_proposal,
     a_record,
     approved_by,
     only,
@@ -21,12 +23,12 @@ from tests.decide.test_containment import (
     step,
     the_status,
 )
-from tocsin.api.incident import EffectState, IncidentStatus, OptionRecord, OptionState
+from tocsin.api.incident import EffectState, IncidentStatus, OptionRecord, OptionState, PinnedAutoscaler
 from tocsin.decide.containment import contain
 from tocsin.decide.executing import ATTEMPTS
 from tocsin.decide.incident import plan
 from tocsin.decide.options import REHEARSAL
-from tocsin.decide.situation import Budget, NoTarget, Outcome
+from tocsin.decide.situation import Autoscaler, Budget, NoTarget, Outcome
 
 EXECUTING = a_record(OptionState.EXECUTING, attempt=1, under="approved by alice", approvals=approved_by("alice"))
 
@@ -163,6 +165,56 @@ SCALING = OptionRecord.model_validate(
 )
 def test_a_scale_is_ours_by_its_field_manager(target: dict[str, Any], state: OptionState) -> None:
     assert only_named(step(SCALING, rules=rules_of(STOP), target=a_target(**target)), "stop").state is state
+
+
+HPA = Autoscaler("hpa", "hpa-uid", 2, 9)
+PINNED_HPA = replace(HPA, min_replicas=1, max_replicas=1)
+PINNING = SCALING.model_copy(
+    update={"to": "1", "pinned": PinnedAutoscaler(name="hpa", uid="hpa-uid", min_replicas=2, max_replicas=9)}
+)
+
+
+@pytest.mark.parametrize(
+    ("target", "state", "sent"),
+    [
+        pytest.param({"autoscaler": PINNED_HPA}, OptionState.EXECUTING, True, id="the number was not written yet"),
+        pytest.param(
+            {"autoscaler": PINNED_HPA, "replicas": 1}, OptionState.EXECUTED, False, id="it has gone down by itself"
+        ),
+        pytest.param(
+            {"autoscaler": replace(HPA, scale_up_policy="Disabled")},
+            OptionState.ASKING,
+            False,
+            id="it does not need to be pinned any more",
+        ),
+        pytest.param(
+            {"autoscaler": PINNED_HPA, "uid": "recreated"}, OptionState.ASKING, False, id="it pins another target"
+        ),
+    ],
+)
+def test_whoever_finds_the_autoscaler_pinned_goes_on(target: dict[str, Any], state: OptionState, sent: bool) -> None:
+    fewer = STOP | {"scale": {"replicas": 1}}
+    record = PINNING.model_copy(update={"digest": a_proposal(rules_of(fewer), "stop", autoscaler=HPA).digest})
+
+    after = step(record, rules=rules_of(fewer), target=a_target(**target))
+
+    assert only_named(after, "stop").state is state
+    assert [effect.key for effect in after.effects] == (["incident-uid/1/contain/stop/1"] if sent else [])
+    assert [effect.proposal.autoscaler for effect in after.effects] == ([HPA] if sent else [])
+
+
+def test_what_the_autoscaler_has_by_now_is_what_an_undo_will_put_back() -> None:
+    fewer = STOP | {"scale": {"replicas": 1}}
+    record = PINNING.model_copy(update={"digest": a_proposal(rules_of(fewer), "stop", autoscaler=HPA).digest})
+    higher = replace(HPA, max_replicas=12)
+
+    after = step(record, rules=rules_of(fewer), target=a_target(autoscaler=higher, replicas=7))
+
+    (effect,) = after.effects
+    assert effect.proposal.autoscaler == higher
+    pinned = only_named(after, "stop").pinned
+    assert pinned is not None
+    assert (pinned.max_replicas, only_named(after, "stop").from_) == (12, "7")
 
 
 def test_observing_rehearses_at_once_without_asking_or_room() -> None:

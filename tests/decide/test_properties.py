@@ -30,15 +30,16 @@ from tests.builders import (
     the_rules,
 )
 from tocsin.api.decision import Decision
-from tocsin.api.incident import Incident, IncidentStatus
+from tocsin.api.incident import Incident, IncidentStatus, OptionState
 from tocsin.decide.defaults import SignalRule
 from tocsin.decide.gist import gist
 from tocsin.decide.incident import plan
 from tocsin.decide.people import HEARD
-from tocsin.decide.plan import Contain, Plan
+from tocsin.decide.plan import Contain, Plan, Undo
 from tocsin.decide.signals import advance
 from tocsin.decide.situation import Budget, Failed, Memory, NoTarget, Outcome, Relative, Situation, Trust
 from tocsin.decide.story import LINES
+from tocsin.decide.undoing import IN_PLACE
 
 CRD = Path(__file__).parents[2] / "crds" / "incidents.yaml"
 TARGET = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "fraud"}
@@ -80,7 +81,7 @@ FAMILIES: tuple[dict[str, Any], ...] = (
     {"kin": KIN, "children": 12, "shared": "feature-store"},
 )
 PEOPLE = ("alice", "carol", "erin", "mallory")
-KINDS = ("Acknowledge", "Approve", "Reject", "Escalate", "Lower", "Hold", "Resume", "Resolve", "Authorise")
+KINDS = ("Acknowledge", "Approve", "Reject", "Escalate", "Lower", "Hold", "Resume", "Resolve", "Undo", "Authorise")
 
 
 @dataclass(frozen=True)
@@ -153,7 +154,7 @@ class World:
     def decision(self, kind: str, by: str, option: str, severity: str) -> Decision:
         record = next((one for one in self.incident.status.containment if one.name == option), None)
         fields: dict[str, Any] = {"reason": "because"}
-        if kind in ("Approve", "Reject"):
+        if kind in ("Approve", "Reject", "Undo"):
             fields |= {"option": option, "digest": record and record.digest}
         if kind == "Lower":
             fields |= {"severity": severity}
@@ -257,6 +258,8 @@ def at_rest(world: World) -> Plan:
         world.write(found)
         for effect in found.effects:
             world.outcomes[effect.key] = Outcome(effect.key, "Done", world.now)
+            if isinstance(effect, Undo):
+                world.target = TARGETS[0]
             if isinstance(effect, Contain):
                 world.target = {"last-healthy": rolled_back(effect.key), "fewer": TARGETS[2], "stop": TARGETS[3]}[
                     effect.proposal.option
@@ -310,6 +313,21 @@ def test_nothing_runs_on_a_hold_nor_without_a_breach(happenings: list[Happening]
             assert any(signal.sustained for signal in found.status.signals)
 
 
+@MANY
+@given(happenings=LIFE)
+def test_an_undo_is_one_by_a_person_and_automation_waits_for_a_person_after_it(happenings: list[Happening]) -> None:
+    for before, _, found in lives(happenings):
+        states = {record.name: record.state for record in before.containment}
+        for record in found.status.containment:
+            if record.state is OptionState.UNDOING and states.get(record.name) is not OptionState.UNDOING:
+                assert record.undo is not None
+                assert states[record.name] in IN_PLACE
+                assert ("Undo", record.undo.by) in [
+                    (one.type, one.by) for one in found.status.decisions if one.counted and one not in before.decisions
+                ]
+                assert found.status.held or any(one.type == "Resume" for one in found.status.decisions)
+
+
 @cache
 def the_validator() -> Draft202012Validator:
     """What the API server holds a status to."""
@@ -348,7 +366,8 @@ def test_the_longest_life_fits_into_64_kib() -> None:
             Happening(MIN, values=(0.9, 0.9) if bad else (0.2, 0.2), target=(0, 1, 2, 4)[number % 4],
                       outcome=("Done", "Conflict", "Undelivered")[number % 3])
         )  # fmt: skip
-        kind = ("Hold", "Resume", "Acknowledge", "Escalate", "Approve", "Reject", "Lower")[number % 7]
+        kinds = ("Hold", "Resume", "Acknowledge", "Escalate", "Approve", "Reject", "Lower", "Undo")
+        kind = kinds[number % len(kinds)]
         decision = world.decision(kind, PEOPLE[episode % 3], ("last-healthy", "fewer", "stop")[number % 3], "SEV4")
         reason = decision.spec.model_copy(update={"reason": "because of this and that, " * 39})
         world.decisions.append(decision.model_copy(update={"spec": reason}))

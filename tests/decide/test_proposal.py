@@ -229,7 +229,9 @@ def test_a_paused_target_can_be_stopped() -> None:
             {"behavior": {"scaleUp": {"selectPolicy": "Disabled"}}},
             id="at zero one that may scale to zero must not scale up again",
         ),
-        pytest.param(replace(FROM_ZERO, scale_up_disabled=True), 0, {}, id="one that does not scale up is left alone"),
+        pytest.param(
+            replace(FROM_ZERO, scale_up_policy="Disabled"), 0, {}, id="one that does not scale up is left alone"
+        ),
         pytest.param(FROM_ONE, 2, {"minReplicas": 1, "maxReplicas": 2}, id="its maximum is lowered to the number"),
         pytest.param(FROM_THREE, 2, {"minReplicas": 2, "maxReplicas": 2}, id="its minimum never exceeds its maximum"),
         pytest.param(replace(FROM_ONE, max_replicas=2), 2, {}, id="a maximum that is low enough is left alone"),

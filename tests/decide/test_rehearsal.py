@@ -84,6 +84,19 @@ def test_an_option_that_changes_nothing_makes_it_worse_before_the_next_is_weighe
     assert course.incidents[-1].status.severity == "SEV2"
 
 
+def test_what_is_undone_no_longer_changes_the_course_and_nothing_is_contained_again() -> None:
+    undo = a_cue(T0 + 6 * MIN, "Undo", option="fewer", reason="too few to bear the load")
+
+    course = played(BAD, after={"fewer": (0.5, GOOD)}, cues=(undo,), containment=[FEWER, ROLL_BACK], minutes=12)
+
+    seen = [moment.evaluated["latency"].last for moment in course.moments]
+    assert states(course) == [("fewer", OptionState.UNDONE, T0 + 3 * MIN)]
+    assert [str(one.value) for one in seen if one][3:9] == ["0.9", "0.5", "0.1", "0.1", "0.9", "0.9"]
+    held = course.incidents[0].status.held
+    assert held is not None
+    assert held.by == "alice"
+
+
 def test_a_revision_that_was_contained_is_never_gone_back_to_in_the_next_incident() -> None:
     values = (*[BAD] * 4, *[GOOD] * 20, *[BAD] * 20)
     resolved = a_cue(T0 + 16 * MIN, "Resolve")

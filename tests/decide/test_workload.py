@@ -264,7 +264,7 @@ def an_autoscaler(name: str = "hpa", target: str = "fraud", **spec: Any) -> dict
         pytest.param([an_autoscaler()], Autoscaler("hpa", "hpa-uid", 1, 9), id="a minimum that is not given is 1"),
         pytest.param(
             [an_autoscaler(minReplicas=0, behavior={"scaleUp": {"selectPolicy": "Disabled"}})],
-            Autoscaler("hpa", "hpa-uid", 0, 9, scale_up_disabled=True),
+            Autoscaler("hpa", "hpa-uid", 0, 9, scale_up_policy="Disabled"),
             id="one that does not scale up",
         ),
         pytest.param(

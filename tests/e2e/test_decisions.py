@@ -186,6 +186,7 @@ def each_kind_of_decision_is_a_right_of_its_own(scene: Scene) -> None:
         "Accept": {},
         "Decide": {"question": "notify", "choice": "later", "reason": "because"},
         "Resume": {},
+        "Undo": answer | {"reason": "because"},
         "Resolve": {"reason": "because"},
         "Attest": {"policyRef": reference, "digest": answer["digest"], "reason": "because"},
         "Authorise": answer | {"policyRef": reference, "expireTime": "2099-01-01T00:00:00Z", "reason": "because"},

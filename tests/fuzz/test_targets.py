@@ -35,6 +35,7 @@ ANNOTATIONS = st.dictionaries(
             "deployment.kubernetes.io/revision",
             "tocsin.dev/healthy",
             "tocsin.dev/contained-by",
+            "tocsin.dev/undone-by",
             "argocd.argoproj.io/tracking-id",
         ]
     ),

@@ -40,6 +40,7 @@ class DecisionType(StrEnum):
     NOTE = "Note"
     HAND_OVER = "HandOver"
     ACCEPT = "Accept"
+    UNDO = "Undo"
     AUTHORISE = "Authorise"
     ATTEST = "Attest"
 
@@ -130,19 +131,21 @@ class DecisionSpec(ApiModel):
                     "Attest requires policyRef and digest, which stands in the policy's status; it takes no option",
                 ),
                 rule(
-                    "!(self.type in ['Approve', 'Reject', 'BreakGlass', 'Lower', 'Resolve']) || (has(self.incidentRef)"
-                    " && has(self.incidentRef.uid))",
-                    "incidentRef.uid is required to approve, reject, break glass, lower and resolve",
+                    "!(self.type in ['Approve', 'Reject', 'BreakGlass', 'Undo', 'Lower', 'Resolve'])"
+                    " || (has(self.incidentRef) && has(self.incidentRef.uid))",
+                    "incidentRef.uid is required to approve, reject, break glass, undo, lower and resolve",
                 ),
                 rule(
-                    "!(self.type in ['Approve', 'Reject', 'BreakGlass']) || (has(self.option) && has(self.digest))",
-                    "option and digest are required to approve, reject and break glass: both stand in the incident's"
-                    " status.containment",
+                    "!(self.type in ['Approve', 'Reject', 'BreakGlass', 'Undo'])"
+                    " || (has(self.option) && has(self.digest))",
+                    "option and digest are required to approve, reject, break glass and undo: both stand in the"
+                    " incident's status.containment",
                 ),
                 rule(
-                    "self.type in ['Approve', 'Reject', 'BreakGlass', 'Authorise', 'Attest']"
+                    "self.type in ['Approve', 'Reject', 'BreakGlass', 'Undo', 'Authorise', 'Attest']"
                     " || (!has(self.option) && !has(self.digest))",
-                    "option and digest go with Approve, Reject, BreakGlass and Authorise only, and digest with Attest",
+                    "option and digest go with Approve, Reject, BreakGlass, Undo and Authorise only, and digest with"
+                    " Attest",
                 ),
                 rule(
                     "(self.type == 'Lower') == has(self.severity)",
@@ -186,7 +189,8 @@ class DecisionSpec(ApiModel):
     )
     option: Label | None = Field(default=None, description="The containment option.")
     digest: Digest | None = Field(
-        default=None, description="What exactly is approved, rejected, authorised or attested; void when that changes."
+        default=None,
+        description="What exactly is approved, rejected, undone, authorised or attested; void when that changes.",
     )
     tier: Label | None = Field(default=None, description="The tier to escalate to. Default: the next one.")
     severity: Severity | None = Field(default=None, description="The severity to lower to.")

@@ -214,6 +214,8 @@ class OptionState(StrEnum):
     HELPED = "Helped"
     DID_NOT_HELP = "DidNotHelp"
     CANNOT_TELL = "CannotTell"
+    UNDOING = "Undoing"
+    UNDONE = "Undone"
     REVERTED = "Reverted"
     SUPERSEDED = "Superseded"
     OBSERVED = "Observed"
@@ -235,6 +237,29 @@ class ApprovalStatus(ApiModel):
     decision: Word = Field(description="The Decision's name.")
 
 
+class PinnedAutoscaler(ApiModel):
+    """An autoscaler as it was before it was pinned: what an undo gives back to it."""
+
+    name: ObjectName = Field(description="The HorizontalPodAutoscaler.")
+    uid: Uid = Field(description="Its UID.")
+    min_replicas: int = Field(description="Its minReplicas before.")
+    max_replicas: int = Field(description="Its maxReplicas before.")
+    scale_up_policy: Word = Field(
+        default="", description="Its behavior.scaleUp.selectPolicy before; empty when it had no behavior."
+    )
+
+
+class UndoStatus(ApiModel):
+    """The undo of a containment."""
+
+    by: Word = Field(description="Who undoes it.")
+    time: Time = Field(description="When that counted.")
+    reason: Text = Field(description="Why.")
+    attempt: int = Field(description="How often an undo of this option was begun.")
+    was: OptionState = Field(description="The option's state before, and again when it could not be undone.")
+    settled_time: Time | None = Field(default=None, description="When the workload had followed.")
+
+
 class OptionRecord(ApiModel):
     """What became of a containment option in this episode."""
 
@@ -248,6 +273,9 @@ class OptionRecord(ApiModel):
     target_uid: Uid | None = Field(default=None, description="The target's UID.")
     from_: Word | None = Field(default=None, alias="from", description="The state before: a hash or a number.")
     to: Word | None = Field(default=None, description="The state after: a hash or a number.")
+    pinned: PinnedAutoscaler | None = Field(
+        default=None, description="The autoscaler that was pinned, as it was before; written down before it is pinned."
+    )
     needs: int = Field(default=0, description="How many approvals it needs.")
     approvals: tuple[ApprovalStatus, ...] = Field(default=(), max_length=5, description="The approvals given.")
     under: Word | None = Field(
@@ -263,6 +291,7 @@ class OptionRecord(ApiModel):
     executed_time: Time | None = Field(default=None, description="When the write was read back.")
     settled_time: Time | None = Field(default=None, description="When the workload had followed.")
     verify_time: Time | None = Field(default=None, description="When it must have helped.")
+    undo: UndoStatus | None = Field(default=None, description="Who undid it, or tried to.")
     message: Text = Field(default="", description="What happened, with the numbers.")
 
 

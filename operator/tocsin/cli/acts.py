@@ -57,6 +57,14 @@ ACTS = (
         field="option",
         bound=True,
     ),
+    Act(
+        "undo",
+        DecisionType.UNDO,
+        "take a containment back, while it is still there as it was written; automation is on hold from then on",
+        reasoned=True,
+        field="option",
+        bound=True,
+    ),
     Act("classify", DecisionType.CLASSIFY, "say how grave it is besides what the metrics tell", reasoned=True),
     Act("escalate", DecisionType.ESCALATE, "enter the next tier now, or the one you name", reasoned=True, field="tier"),
     Act("lower", DecisionType.LOWER, "lower the severity", reasoned=True, field="severity"),
@@ -75,7 +83,7 @@ ACTS = (
     Act("resolve", DecisionType.RESOLVE, "close the incident, also while a signal still breaches", reasoned=True),
 )
 _FIELD_HELP = {
-    "option": "which option; by default the one that asks",
+    "option": "which option; by default the one that asks, or to undo the last one that was carried out",
     "tier": "which tier; by default the next one",
     "severity": "to what",
     "question": "which question",

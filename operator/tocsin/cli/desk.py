@@ -21,7 +21,9 @@ from tocsin.cli.files import Mistake
 from tocsin.cli.looking import connected, listed, read
 from tocsin.clock import Clock, SystemClock
 from tocsin.decide.approval import unsettled
+from tocsin.decide.restoring import what_comes_back
 from tocsin.decide.standing import unacknowledged
+from tocsin.decide.undoing import IN_PLACE
 
 PATIENCE = 5.0
 """Seconds that a verdict is waited for."""
@@ -249,7 +251,9 @@ class Desk:
             raise Mistake(f"{flag}: {bad}") from bad
 
     def _bound(self, act: Act, incident: Incident, wanted: str | None, *, yes: bool) -> dict[str, str]:
-        """What exactly is decided on: the option that asks, or what somebody has ordered alone."""
+        """What exactly is decided on: the option that asks, what was carried out, what somebody has ordered alone."""
+        if act.type is DecisionType.UNDO:
+            return self._in_place(incident, wanted, yes=yes)
         asks = any(
             one.state is OptionState.ASKING and wanted in (None, one.name) for one in incident.status.containment
         )
@@ -266,14 +270,29 @@ class Desk:
         self._confirm(act.word, yes=yes)
         return {"option": option.name, "digest": option.digest or ""}
 
+    def _in_place(self, incident: Incident, wanted: str | None, *, yes: bool) -> dict[str, str]:
+        """What an undo takes back, shown with what comes back: the option that is meant, or the last carried out."""
+        found = [one for one in incident.status.containment if one.state in IN_PLACE and wanted in (None, one.name)]
+        if not found:
+            raise self._no_option(incident, wanted, "is in place")
+        option, target = found[-1], incident.target.name if incident.target else ""
+        print(f"{option.name} is {option.state}: {option.summary}")
+        print(f"  to undo it: {what_comes_back(option, target)}")
+        print("  nothing is contained again by itself until somebody lets automation go on: kubectl tocsin resume")
+        self._confirm("undo", yes=yes)
+        return {"option": option.name, "digest": option.digest or ""}
+
     def _asking(self, incident: Incident, wanted: str | None) -> OptionRecord:
         asking = [one for one in incident.status.containment if one.state is OptionState.ASKING]
         chosen = [one for one in asking if wanted in (None, one.name)]
         if chosen:
             return chosen[0]
+        raise self._no_option(incident, wanted, "asks for approval")
+
+    def _no_option(self, incident: Incident, wanted: str | None, does: str) -> Mistake:
         states = ", ".join(f"{one.name} is {one.state}" for one in incident.status.containment) or "none was tried"
-        raise Mistake(
-            f"no option{f' {wanted}' if wanted else ''} of {incident.metadata.name} asks for approval: {states}",
+        return Mistake(
+            f"no option{f' {wanted}' if wanted else ''} of {incident.metadata.name} {does}: {states}",
             f"see: kubectl describe incident {incident.metadata.name} -n {self._namespace}",
         )
 

@@ -11,6 +11,7 @@ from tocsin.decide.questions import open_questions
 from tocsin.decide.situation import Situation
 from tocsin.decide.standing import Verdict, decided, is_of
 from tocsin.decide.tiers import accountable_of, tier_of
+from tocsin.decide.undoing import under_way
 from tocsin.decide.watch import compute
 
 
@@ -76,6 +77,8 @@ def resolve(s: Situation, status: IncidentStatus, decision: Decision) -> Verdict
 
 def _owed(s: Situation, status: IncidentStatus, decision: Decision) -> str:
     """What must be done before it can be resolved; empty when nothing must."""
+    if undoing := under_way(status):
+        return f"{undoing} is being undone: resolve it afterwards"
     if waiting := unsettled(status):
         one = waiting[0]
         return f"{one.by} ordered {one.option} alone: somebody else must approve or reject that first"

@@ -1,7 +1,7 @@
 """Which option of containment runs, asks, waits or has failed: one step of each option's life at a time.
 
 Options are tried in order. Nothing of a higher class starts because it cannot be told whether a lower one helped, and
-a time-out never undoes a containment.
+a time-out never undoes a containment: only a person does.
 """
 
 from __future__ import annotations
@@ -19,11 +19,13 @@ from tocsin.decide.hold import check_hold
 from tocsin.decide.ledger import intend
 from tocsin.decide.options import PASSING, REHEARSAL, Moved, brake, is_wanted, keep, key_of
 from tocsin.decide.people import authorisation
-from tocsin.decide.plan import Contain
+from tocsin.decide.plan import Contain, Undo
 from tocsin.decide.proposal import action_class, propose
+from tocsin.decide.restoring import to_put_back
 from tocsin.decide.situation import Budget, NoTarget, Proposal, Refusal, Situation, TargetView
 from tocsin.decide.snapshot import keep_snapshot
 from tocsin.decide.standing import is_still_there
+from tocsin.decide.undoing import follow, go_on
 from tocsin.decide.watch import assess
 
 MOST_ATTEMPTS = 5
@@ -36,9 +38,10 @@ DONE_FOR = (
     OptionState.EXPIRED,
     OptionState.DID_NOT_HELP,
     OptionState.REVERTED,
+    OptionState.UNDONE,
 )
 """States after which the next option is considered."""
-WARY = (OptionState.REJECTED, OptionState.REVERTED)
+WARY = (OptionState.REJECTED, OptionState.REVERTED, OptionState.UNDONE)
 """States after which nothing further runs without a person's approval: somebody, or something, has objected."""
 
 
@@ -47,7 +50,7 @@ class Step:
     """What a pass over the options comes to."""
 
     status: IncidentStatus
-    effects: tuple[Contain, ...] = ()
+    effects: tuple[Contain | Undo, ...] = ()
     needs_budget: bool = False
     waits: bool = False
     """Whether an option waits for something that passes, and that nothing will tell of."""
@@ -62,7 +65,7 @@ def contain(s: Situation, status: IncidentStatus) -> Step:
     for option in s.rules.containment:
         before = next((record for record in status.containment if record.name == option.name), None)
         moved = _step(s, status, option, before, view, wary=wary)
-        if moved.effect and not moved.effect.dry_run and isinstance(view, TargetView):
+        if isinstance(moved.effect, Contain) and not moved.effect.dry_run and isinstance(view, TargetView):
             status = keep_snapshot(s, status, view)
         status = keep(s, status, before, moved.record)
         if moved.needs_budget:
@@ -96,6 +99,10 @@ def _step(
             return execute(s, status, option, record, view)
         case OptionState.EXECUTED | OptionState.HELPED | OptionState.CANNOT_TELL:
             return Moved(check_hold(s, status, record, view))
+        case OptionState.UNDOING:
+            return go_on(s, status, record, view)
+        case OptionState.UNDONE:
+            return Moved(follow(s, record, view))
         case OptionState.OBSERVED if s.mode is not Mode.ENFORCE:
             return Moved(record)
         case OptionState.OBSERVED | OptionState.NOT_NEEDED:
@@ -241,7 +248,7 @@ def _asked_anew(s: Situation, option: Option, record: OptionRecord, proposal: Pr
             "notes": proposal.notes,
             "digest": proposal.digest,
             "target_uid": proposal.target_uid,
-            "from_": proposal.from_,
+            **to_put_back(record, proposal),
             "to": proposal.to,
             "approvals": (),
             "asked_time": s.now,
@@ -275,6 +282,7 @@ def _run(s: Situation, status: IncidentStatus, record: OptionRecord, proposal: P
         update={
             "state": OptionState.EXECUTING,
             "attempt": attempt,
+            **to_put_back(record, proposal),
             "under": under,
             "against": tuple(signal.name for signal in status.signals if signal.sustained),
             "message": "",

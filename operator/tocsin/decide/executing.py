@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tocsin.api.incident import IncidentStatus, OptionRecord, OptionState
 from tocsin.api.objects import clip
 from tocsin.api.policy import Mode, Option
 from tocsin.decide.options import PASSING, REHEARSAL, Moved, barred, brake, keep, key_of
 from tocsin.decide.plan import Contain
 from tocsin.decide.proposal import holds, propose
-from tocsin.decide.situation import NoTarget, Outcome, Refusal, Situation, TargetView
+from tocsin.decide.restoring import before_pinning, is_pinned, to_put_back
+from tocsin.decide.situation import NoTarget, Outcome, Proposal, Refusal, Situation, TargetView
 
 ATTEMPTS = 3
 
@@ -48,10 +51,15 @@ def execute(
     if brake(s, status):
         return Moved(record.model_copy(update={"state": OptionState.ASKING, "message": brake(s, status)}))
     proposal = propose(option, view, s.contained_revisions)
+    half = is_pinned(record, view)
+    if half and isinstance(proposal, Proposal):  # the rest is what was agreed on
+        proposal = replace(proposal, digest=record.digest or "", autoscaler=before_pinning(record))
     if isinstance(proposal, Refusal) and proposal.reason in PASSING:
         return Moved(record, waits=True)
     if isinstance(proposal, Refusal) or proposal.digest != record.digest:
         return Moved(_again(record, "the target has changed"))
+    if not half:
+        record = record.model_copy(update=to_put_back(record, proposal))
     rehearsal = s.mode is Mode.OBSERVE or record.under == REHEARSAL
     return Moved(record, Contain(key=key, proposal=proposal, dry_run=rehearsal))
 
@@ -80,7 +88,9 @@ def _again(record: OptionRecord, why: str) -> OptionRecord:
 def _is_ours(record: OptionRecord, key: str, view: TargetView) -> bool:
     if view.uid != record.target_uid or not holds(record.type, record.to or "", view):
         return False
-    return view.scaled_by_us if record.type == "Scale" else view.contained_by == key
+    if record.type == "Scale":
+        return view.scaled_by_us or is_pinned(record, view)  # which goes down to its new maximum by itself
+    return view.contained_by == key
 
 
 def _executed(s: Situation, option: Option, record: OptionRecord, message: str) -> OptionRecord:

@@ -131,7 +131,8 @@ def _contained(s: Situation, status: IncidentStatus) -> Finding:
     if status.containment:
         record = status.containment[-1]
         braked = brake(s, status)
-        detail = f"{record.name}: {braked or record.message or record.summary}"
+        undone = record.state in (OptionState.UNDOING, OptionState.UNDONE)  # its message says by whom, and why
+        detail = f"{record.name}: {('' if undone else braked) or record.message or record.summary}"
         return finding("False", "Held" if braked and record.state is OptionState.ASKING else record.state, detail)
     if not s.rules.containment:
         return finding("False", "NothingDeclared", "the policy declares no containment for this model")

@@ -32,6 +32,7 @@ from tocsin.decide.tiers import (
     open_deadlines,
     stand_alone,
 )
+from tocsin.decide.undoing import under_way
 from tocsin.decide.watch import assess, watch_signals
 
 HOLD_CHECK = timedelta(minutes=1)
@@ -45,7 +46,7 @@ Cause = Literal["Breach", "NoData"]
 def plan(s: Situation) -> Plan:
     """What to do about the incident now."""
     before = s.incident.status
-    if s.joined and not before.resolved_time:
+    if s.joined and not before.resolved_time and not under_way(before):
         return _finish(s, before, _join(s, before))
     status = _begin_episode(s, before)
     status = note_outcomes(s, status)
@@ -108,7 +109,7 @@ def _begin_episode(s: Situation, status: IncidentStatus) -> IncidentStatus:
         began = f"reported by {s.incident.spec.by}: {s.incident.spec.reason}" if by_person else "opened"
         return tell(status.model_copy(update=update), s.now, [began])
     ended = status.resolved_time or status.recovered_time
-    if ended is None:
+    if ended is None or under_way(status):  # what is half undone is not forgotten: the next episode begins after it
         return status
     if status.resolved_time and not reopens(s.rules, status, s.signals, s.now):
         return status
@@ -153,7 +154,7 @@ def _join(s: Situation, status: IncidentStatus) -> IncidentStatus:
 
 def _recover(s: Situation, status: IncidentStatus) -> IncidentStatus:
     """Recovered when every latch is open; a SEV4 incident then closes by itself."""
-    if status.recovered_time or status.cause == "Report":
+    if status.recovered_time or status.cause == "Report" or under_way(status):
         return status
     if any(signal.sustained or signal.missing or signal.state is SignalState.UNKNOWN for signal in status.signals):
         return status
@@ -189,7 +190,8 @@ def _finish(
 def _event(entry: TimelineEntry) -> Event:
     word = entry.what.split(" ", 1)[0].strip(":").capitalize()
     alarming = any(
-        hint in entry.what for hint in ("missed", "sustained", "missing", "Failed", "Reverted", "DidNotHelp")
+        hint in entry.what
+        for hint in ("missed", "sustained", "missing", "Failed", "Reverted", "DidNotHelp", "not undone")
     )
     known = (
         word if word in ("Tier", "Signal", "Containment", "Severity", "Opened", "Recovered", "Resolved") else "Story"
@@ -239,6 +241,10 @@ def _look_again(s: Situation, status: IncidentStatus, *, waits: bool) -> datetim
                 settling = record.settled_time is None
                 instants += [record.verify_time] if record.verify_time else []
                 instants.append(s.now + (SETTLE_CHECK if settling else HOLD_CHECK))
+            case OptionState.UNDOING:
+                instants.append(s.now + SETTLE_CHECK)
+            case OptionState.UNDONE if record.undo and record.undo.settled_time is None:
+                instants.append(s.now + HOLD_CHECK)
             case _:
                 pass
     return min((instant for instant in instants if instant > s.now), default=None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tocsin.api.incident import EffectRecord, EffectState, IncidentStatus, OptionState
+from tocsin.api.incident import EffectRecord, EffectState, IncidentStatus, OptionRecord, OptionState
 from tocsin.api.objects import clip
 from tocsin.decide.situation import Outcome, Situation
 
@@ -47,6 +47,9 @@ def close_containments(s: Situation, status: IncidentStatus) -> IncidentStatus:
     for record in status.effects:
         kind, name, attempt = parts_of(record.key)
         option = attempts.get(name)
+        if kind == "undo" and record.state is EffectState.INTENDED and option and option.undo:
+            effects.append(_closed_undo(s, record, option, attempt))
+            continue
         open_ = kind == "contain" and record.state is EffectState.INTENDED
         running = option and option.state is OptionState.EXECUTING and str(option.attempt) == attempt
         if open_ and not running:
@@ -56,6 +59,14 @@ def close_containments(s: Situation, status: IncidentStatus) -> IncidentStatus:
             record = record.model_copy(update={"state": state, "done_time": s.now, "message": message})
         effects.append(record)
     return status.model_copy(update={"effects": tuple(effects)})
+
+
+def _closed_undo(s: Situation, record: EffectRecord, option: OptionRecord, attempt: str) -> EffectRecord:
+    """The intent of an undo that was given up without an outcome, closed; one that is under way as it is."""
+    if option.state is OptionState.UNDOING and option.undo and str(option.undo.attempt) == attempt:
+        return record
+    message = clip(option.message, WORDS)
+    return record.model_copy(update={"state": EffectState.FAILED, "done_time": s.now, "message": message})
 
 
 def intend(status: IncidentStatus, record: EffectRecord) -> IncidentStatus:

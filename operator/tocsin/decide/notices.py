@@ -100,6 +100,9 @@ def _news(before: IncidentStatus, status: IncidentStatus) -> tuple[str, ...]:
 
 def _option_news(was: OptionRecord | None, record: OptionRecord) -> Iterable[str]:
     changed = was is None or was.state is not record.state
+    if was is not None and was.state is OptionState.UNDOING and changed:
+        yield "Undone" if record.state is OptionState.UNDONE else "NotUndone"
+        return
     match record.state:
         case OptionState.ASKING if was is None or (was.digest != record.digest) or changed:
             yield "ApprovalNeeded"
@@ -224,6 +227,8 @@ def _headline(status: IncidentStatus, causes: tuple[str, ...], part: Part) -> st
         "NotContained": "a containment was not possible or did not help",
         "CannotTell": "it cannot be told whether the containment helped",
         "Reverted": "the containment was reverted",
+        "Undone": "the containment was undone",
+        "NotUndone": "the containment could not be undone: a person must",
         "Rehearsed": "what containment would have done",
         "HandOver": "you are asked to take over",
         "HandedOver": "it was handed over",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tocsin.api.incident import IncidentStatus, OptionRecord, OptionState
 from tocsin.api.objects import clip
-from tocsin.decide.plan import Contain
+from tocsin.decide.plan import Contain, Undo
 from tocsin.decide.situation import Situation
 from tocsin.decide.story import tell
 
@@ -20,7 +20,7 @@ class Moved:
     """What one option came to in one pass."""
 
     record: OptionRecord | None
-    effect: Contain | None = None
+    effect: Contain | Undo | None = None
     needs_budget: bool = False
     waits: bool = False
     """Whether it waits for something that passes, and that nothing will tell of."""
@@ -79,6 +79,8 @@ def _lines(before: OptionRecord | None, after: OptionRecord) -> list[str]:
     if before is not None and before.state is after.state:
         if after.settled_time and not before.settled_time:
             return [f"containment {after.name}: the workload has followed"]
+        if after.undo and before.undo and after.undo.settled_time and not before.undo.settled_time:
+            return [f"containment {after.name}: the workload has followed the undo"]
         if after.digest != before.digest:
             return [f"containment {after.name}: what would be done has changed, approvals are void: {after.summary}"]
         kept = {one.by for one in after.approvals}

@@ -16,6 +16,7 @@ from tocsin.decide.situation import Situation, Trust
 from tocsin.decide.standing import Verdict, tiers_of
 from tocsin.decide.story import tell
 from tocsin.decide.tiers import enter, next_after
+from tocsin.decide.undoing import too_late, undo
 
 HEARD = 40
 LATE = timedelta(minutes=10)
@@ -93,7 +94,9 @@ def _judge(s: Situation, status: IncidentStatus, decision: Decision) -> Verdict:
     if refusal:
         return Verdict(status, counted=False, message=refusal)
     if status.resolved_time:
-        return Verdict(status, counted=False, message="the incident is resolved")
+        late = decision.spec.type is DecisionType.UNDO
+        why = too_late(s, status, decision) if late else "the incident is resolved"
+        return Verdict(status, counted=False, message=why)
     match decision.spec.type:
         case DecisionType.NOTE:
             return Verdict(status, counted=True, message="noted")
@@ -170,6 +173,7 @@ _JUDGES: Mapping[DecisionType, Callable[[Situation, IncidentStatus, Decision], V
     DecisionType.DECIDE: answer_question,
     DecisionType.HOLD: _hold,
     DecisionType.RESUME: _hold,
+    DecisionType.UNDO: undo,
     DecisionType.RESOLVE: resolve,
 }
 """Of each type about an incident: who says whether it counts, and what it leads to."""

@@ -23,6 +23,22 @@ class Contain:
 
 
 @dataclass(frozen=True, slots=True)
+class Undo:
+    """Take back what a containment wrote, if it is still there: a person has decided so, and no brake keeps it."""
+
+    key: str
+    """``<incident uid>/<episode>/undo/<option>/<attempt>``; also the mark on the target."""
+    proposal: Proposal
+    """The containment's, turned round: from what it wrote to what was there before."""
+
+    @property
+    def marks(self) -> str:
+        """How the keys of the incident's episode begin: what they mark is its own."""
+        uid, episode, _ = self.key.split("/", 2)
+        return f"{uid}/{episode}/"
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
     """One message to one role, in plain text that reads well."""
 
@@ -38,8 +54,9 @@ class Notice:
     """The role whose channels are used: the one that the tier names, or one that stands in for it."""
     cause: str
     """Why they are told, in words out of TierEntered, DeputyPaged, AcknowledgementExpired, OnItsOwn, ApprovalNeeded,
-    Contained, NotContained, CannotTell, Reverted, Rehearsed, GlassBroken, Unapproved, Classified, HandOver, HandedOver,
-    Missed, Recovered, Resolved; several are joined by a space. About rules: RulesLoosened or PolicyRemoved."""
+    Contained, NotContained, CannotTell, Reverted, Undone, NotUndone, Rehearsed, GlassBroken, Unapproved, Classified,
+    HandOver, HandedOver, Missed, Recovered, Resolved; several are joined by a space. About rules: RulesLoosened or
+    PolicyRemoved."""
     subject: str
     text: str
     command: str
@@ -68,7 +85,7 @@ class Notify:
     intended_at: datetime
 
 
-Effect = Contain | Notify
+Effect = Contain | Undo | Notify
 
 
 @dataclass(frozen=True, slots=True)

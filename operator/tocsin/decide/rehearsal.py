@@ -19,8 +19,8 @@ from tocsin.api.objects import Metadata
 from tocsin.decide import signals
 from tocsin.decide.defaults import SignalRule, freeze
 from tocsin.decide.incident import cause_to_open, plan
-from tocsin.decide.plan import Contain, Effect, Event, Notify
-from tocsin.decide.script import Cue, Question, Report, Script, contained
+from tocsin.decide.plan import Contain, Effect, Event, Notify, Undo
+from tocsin.decide.script import Cue, Question, Report, Script, contained, undone
 from tocsin.decide.signals import EPOCH, Answer
 from tocsin.decide.situation import (
     Budget,
@@ -302,6 +302,11 @@ class _Course:
                 assert isinstance(self._target, TargetView), "nothing is proposed without a target"
                 self._target = contained(self._target, effect.proposal, effect.key)
                 self._done.append((now, effect.proposal.option))
+                return Outcome(effect.key, "Done", now, "read back")
+            case Undo():
+                assert isinstance(self._target, TargetView), "nothing is undone without a target"
+                self._target = undone(self._target, effect.proposal, effect.key)
+                self._done = [(at, option) for at, option in self._done if option != effect.proposal.option]
                 return Outcome(effect.key, "Done", now, "read back")
             case _:
                 assert_never(effect)

@@ -100,8 +100,23 @@ class Script:
 
 def contained(view: TargetView, proposal: Proposal, key: str) -> TargetView:
     """The target once the proposal was carried out and the workload has followed."""
+    moved = _moved(view, proposal)
+    if proposal.action == "Scale":
+        return replace(moved, scaled_by_us=True)
+    return replace(moved, contained_by=key, undone_by="")
+
+
+def undone(view: TargetView, proposal: Proposal, key: str) -> TargetView:
+    """The target once the undo, which is the containment's proposal turned round, was carried out and followed."""
+    moved = _moved(view, proposal)
+    if proposal.action == "Scale":
+        return replace(moved, scaled_by_us=False)
+    return replace(moved, contained_by="", undone_by=key)
+
+
+def _moved(view: TargetView, proposal: Proposal) -> TargetView:
     generation = view.generation + 1
-    view = replace(view, generation=generation, observed_generation=generation, contained_by=key)
+    view = replace(view, generation=generation, observed_generation=generation)
     match proposal.action:
         case "RollBack":
             number = view.revisions[-1].number + 1
@@ -111,12 +126,6 @@ def contained(view: TargetView, proposal: Proposal, key: str) -> TargetView:
             return replace(view, current_hash=proposal.to, revisions=revisions, images=chosen.images)
         case "Scale":
             count = int(proposal.to)
-            return replace(
-                view,
-                replicas=count,
-                running_replicas=count,
-                updated_replicas=count,
-                scaled_by_us=True,
-            )
+            return replace(view, replicas=count, running_replicas=count, updated_replicas=count)
         case _:
             assert_never(proposal.action)

@@ -138,8 +138,13 @@ class Autoscaler:
     uid: str
     min_replicas: int
     max_replicas: int
-    scale_up_disabled: bool = False
-    """Whether ``behavior.scaleUp.selectPolicy`` is ``Disabled``."""
+    scale_up_policy: str = ""
+    """Its ``behavior.scaleUp.selectPolicy``; empty when it has no behavior, for the server fills the rest in."""
+
+    @property
+    def scale_up_disabled(self) -> bool:
+        """Whether it never scales up."""
+        return self.scale_up_policy == "Disabled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +172,9 @@ class TargetView:
     git_owner: str = ""
     """Who reverts it from Git, in words; empty when nobody is known to."""
     contained_by: str = ""
-    """The effect key in our annotation, if we wrote to it."""
+    """The effect key in our annotation, if what we wrote last is a containment."""
+    undone_by: str = ""
+    """The same, if what we wrote last is the undo of one."""
     scaled_by_us: bool = False
     """Whether ``managedFields`` shows our manager owning ``spec.replicas``."""
     complete_since: datetime | None = None
@@ -206,7 +213,7 @@ class NoTarget:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """What exactly an option would write; its digest is what approvals bind to."""
+    """What exactly an option would write, its digest is what approvals bind to; or what its undo would put back."""
 
     option: str
     action: Literal["RollBack", "Scale"]
@@ -220,7 +227,7 @@ class Proposal:
     revision_uid: str = ""
     """The ReplicaSet to go back to; empty for Scale."""
     autoscaler: Autoscaler | None = None
-    """The autoscaler that has to be pinned first, if any."""
+    """The autoscaler that has to be pinned first, if any; for an undo, as it was before it was pinned."""
     summary: str = ""
     """In words: ``roll Deployment/fraud back from revision 7 (fraud:2) to revision 6 (fraud:1)``."""
     notes: tuple[str, ...] = ()

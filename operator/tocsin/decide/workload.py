@@ -15,7 +15,9 @@ from tocsin.decide.situation import Autoscaler, Revision, TargetView
 HEALTHY = "tocsin.dev/healthy"
 """On a ReplicaSet: it was healthy. Valid only with the value of ``mark_of``, because annotations get copied."""
 CONTAINED_BY = "tocsin.dev/contained-by"
-"""On a Deployment: the key of the last effect of ours that rolled it back."""
+"""On a Deployment: the key of the last effect of ours that rolled it back; an undo takes it away."""
+UNDONE_BY = "tocsin.dev/undone-by"
+"""On a Deployment: the key of the undo that rolled it forward again; the next containment takes it away."""
 REVISION = "deployment.kubernetes.io/revision"
 TEMPLATE_HASH = "pod-template-hash"
 
@@ -81,7 +83,7 @@ def autoscaler_of(deployment: Json, autoscalers: Iterable[Json]) -> Autoscaler |
                 uid=one["metadata"]["uid"],
                 min_replicas=spec.get("minReplicas", 1),
                 max_replicas=spec["maxReplicas"],
-                scale_up_disabled=spec.get("behavior", {}).get("scaleUp", {}).get("selectPolicy") == "Disabled",
+                scale_up_policy=spec.get("behavior", {}).get("scaleUp", {}).get("selectPolicy", ""),
             )
     return None
 
@@ -117,10 +119,8 @@ def view_of(
         owner=f"{owner['kind']}/{owner['name']}" if owner else "",
         git_owner=_git_owner(metadata),
         contained_by=metadata.get("annotations", {}).get(CONTAINED_BY, ""),
-        scaled_by_us=any(
-            entry.get("manager") == manager and "f:replicas" in entry.get("fieldsV1", {}).get("f:spec", {})
-            for entry in metadata.get("managedFields", [])
-        ),
+        undone_by=metadata.get("annotations", {}).get(UNDONE_BY, ""),
+        scaled_by_us=is_scaled_by(deployment, manager),
         complete_since=_complete_since(deployment, current),
         autoscaler=autoscaler,
         images=_images(deployment),
@@ -129,6 +129,14 @@ def view_of(
         may_roll_back=may_roll_back,
         may_scale=may_scale,
         lacking=lacking,
+    )
+
+
+def is_scaled_by(deployment: Json, manager: str) -> bool:
+    """Whether ``managedFields`` shows this field manager owning the number of replicas."""
+    return any(
+        entry.get("manager") == manager and "f:replicas" in entry.get("fieldsV1", {}).get("f:spec", {})
+        for entry in deployment["metadata"].get("managedFields", [])
     )
 
 

@@ -24,7 +24,7 @@ from tocsin.decide.facts import was_joined
 from tocsin.decide.gist import gist
 from tocsin.decide.incident import HOLD_CHECK, cause_to_open, plan, reopens
 from tocsin.decide.people import unheard
-from tocsin.decide.plan import Contain, Notify, Plan
+from tocsin.decide.plan import Contain, Notify, Plan, Undo
 from tocsin.decide.situation import Budget, Memory, Outcome, Situation, Trust
 from tocsin.decide.tiers import is_contained, newly_missed
 from tocsin.engine.bearing import of_kin
@@ -392,13 +392,13 @@ class Incidents:
 
     async def _act(self, pair: Pair, incident: Incident, situation: Situation, decided: Plan) -> bool:
         """Do the effects whose intents are written; tells whether something is to be decided at once."""
-        contains = [effect for effect in decided.effects if isinstance(effect, Contain)]
+        writes = [effect for effect in decided.effects if isinstance(effect, Contain | Undo)]
         for effect in decided.effects:
             if isinstance(effect, Notify):
                 self._notify(pair, effect)
-        for effect in contains:
-            await self._contain(pair, incident, situation, effect)
-        return bool(contains)
+        for effect in writes:
+            await self._carry_out(pair, incident, situation, effect)
+        return bool(writes)
 
     def _notify(self, pair: Pair, effect: Notify) -> None:
         def report(outcome: Outcome) -> None:
@@ -419,18 +419,22 @@ class Incidents:
         responder = self.store.responder(pair.namespace, effect.notice.responder)
         self.pages.submit(pair.policy, effect, responder, self.may_send, report, free)
 
-    async def _contain(self, pair: Pair, incident: Incident, situation: Situation, effect: Contain) -> None:
-        """Carry out a containment, after a last look at the brakes that are never frozen."""
-        if not effect.dry_run and await braked(self.api, self.store, pair, situation, self._policy):
+    async def _carry_out(self, pair: Pair, incident: Incident, situation: Situation, effect: Contain | Undo) -> None:
+        """Carry out a containment, after a last look at the brakes that are never frozen, or an undo."""
+        kind = "contain" if isinstance(effect, Contain) else "undo"
+        rehearsal = isinstance(effect, Contain) and effect.dry_run
+        automatic = kind == "contain" and not rehearsal
+        if automatic and await braked(self.api, self.store, pair, situation, self._policy):
             return
         if not self.leads(0.0):
             raise Unlucky("the lease was lost")
         outcome = await carry_out(self.api, pair.namespace, effect, self.clock)
-        if effect.dry_run and outcome.result == "Done":
+        if rehearsal and outcome.result == "Done":
             outcome = replace(outcome, result="Rehearsed")
-        self.telemetry.effect("contain", outcome.result)
+        self.telemetry.effect(kind, outcome.result)
         log.info(
             "containment",
+            kind=kind,
             incident=incident.metadata.name,
             namespace=pair.namespace,
             key=effect.key,

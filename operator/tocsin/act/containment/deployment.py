@@ -17,6 +17,7 @@ from tocsin.decide.workload import (
     CONTAINED_BY,
     REVISION,
     TEMPLATE_HASH,
+    UNDONE_BY,
     autoscaler_of,
     bare_template,
     owned_by,
@@ -59,7 +60,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class _Live:
+class Live:
     """The target as it was just read."""
 
     deployment: Mapping[str, Any]
@@ -70,10 +71,13 @@ class _Live:
 
 async def contain(api: ApiServer, namespace: str, effect: Contain, clock: Clock) -> Answer:
     """Bring the target to what the proposal says, unless it is there already or is no longer what was proposed for."""
-    proposal = effect.proposal
-    work = _Work(api, namespace, effect)
+    return await bring(Work(api, namespace, effect.key, effect.proposal), clock, dry_run=effect.dry_run)
+
+
+async def bring(work: Work, clock: Clock, *, dry_run: bool = False) -> Answer:
+    """Read, judge, rehearse and write, until it is done or cannot be."""
     rehearsed = False
-    answer = Answer("Conflict", f"Deployment/{proposal.target_name} was not touched")
+    answer = Answer("Conflict", f"{work.what} was not touched")
     for _ in range(_TRIES):
         try:
             live = await work.read()
@@ -83,8 +87,8 @@ async def contain(api: ApiServer, namespace: str, effect: Contain, clock: Clock)
                 if objection := await work.write(live, dry_run=True):
                     return objection
                 rehearsed = True
-            if effect.dry_run:
-                return Answer("Done", f"the API server would accept it: {proposal.summary}")
+            if dry_run:
+                return Answer("Done", f"the API server would accept it: {work.proposal.summary}")
             await work.write(live, dry_run=False)
             return await work.confirm()
         except ApiError as refused:
@@ -106,86 +110,90 @@ async def contain(api: ApiServer, namespace: str, effect: Contain, clock: Clock)
     return answer
 
 
-class _Work:
+class Work:
     """The steps of one containment."""
 
-    def __init__(self, api: ApiServer, namespace: str, effect: Contain) -> None:
+    mark, other_mark = CONTAINED_BY, UNDONE_BY
+    manager = FIELD_MANAGER
+
+    def __init__(self, api: ApiServer, namespace: str, key: str, proposal: Proposal) -> None:
         self._api = api
         self._namespace = namespace
-        self._effect = effect
-        self._proposal: Proposal = effect.proposal
-        self._name = f"Deployment/{effect.proposal.target_name}"
-        self._where = path("apps/v1", "deployments", namespace, effect.proposal.target_name)
+        self.key = key
+        self.proposal = proposal
+        self.what = f"Deployment/{proposal.target_name}"
+        self._where = path("apps/v1", "deployments", namespace, proposal.target_name)
 
-    async def read(self, *, consistent: bool = False) -> _Live:
+    async def read(self, *, consistent: bool = False) -> Live:
         """The target, with what the action needs beside it; consistent when our own writes must be seen."""
         how = {} if consistent else CACHED
-        if self._proposal.action == "RollBack":
+        if self.proposal.action == "RollBack":
             where = path("apps/v1", "replicasets", self._namespace)
-            hashes = f"{TEMPLATE_HASH} in ({self._proposal.from_},{self._proposal.to})"
+            hashes = f"{TEMPLATE_HASH} in ({self.proposal.from_},{self.proposal.to})"
             listing = self._api.get(where, labelSelector=hashes, **how)
             answer, deployment = await asyncio.gather(listing, self._api.get(self._where))
             sets = owned_by(deployment, answer["items"])
-            return _Live(deployment, sets, view_of(deployment, sets, None, manager=FIELD_MANAGER))
+            return Live(deployment, sets, view_of(deployment, sets, None, manager=FIELD_MANAGER))
         listing = self._api.get(path("autoscaling/v2", "horizontalpodautoscalers", self._namespace), **how)
         answer, deployment = await asyncio.gather(listing, self._api.get(self._where))
         autoscaler = autoscaler_of(deployment, answer["items"])
         versions = {one["metadata"]["uid"]: one["metadata"]["resourceVersion"] for one in answer["items"]}
         version = versions[autoscaler.uid] if autoscaler else ""
-        return _Live(deployment, (), view_of(deployment, (), autoscaler, manager=FIELD_MANAGER), version)
+        return Live(deployment, (), view_of(deployment, (), autoscaler, manager=FIELD_MANAGER), version)
 
-    def judge(self, live: _Live) -> Answer | None:
+    def judge(self, live: Live) -> Answer | None:
         """The end of it, if it is done, impossible, or no longer what was proposed; None to go on and write."""
-        view, proposal = live.view, self._proposal
+        view, proposal = live.view, self.proposal
         if view.uid != proposal.target_uid:
-            return Answer("Refused", f"{self._name} was deleted and made anew: it is not what this was proposed for")
+            return Answer("Refused", f"{self.what} was deleted and made anew: it is not what this was proposed for")
         if view.deleting:
-            return Answer("Refused", f"{self._name} is being deleted")
+            return Answer("Refused", f"{self.what} is being deleted")
         if proposal.action == "RollBack":
             return self._judge_template(live)
         return self._judge_replicas(view)
 
-    def _judge_template(self, live: _Live) -> Answer | None:
-        view, proposal = live.view, self._proposal
+    def _judge_template(self, live: Live) -> Answer | None:
+        view, proposal = live.view, self.proposal
         if view.current_hash == proposal.to:
-            if view.contained_by == self._effect.key:
-                return Answer("Done", f"read back: {self._name} has the template {proposal.to}")
-            return Answer("Conflict", f"{self._name} already has the template {proposal.to}, but not by this effect")
+            if view.contained_by == self.key:
+                return Answer("Done", f"read back: {self.what} has the template {proposal.to}")
+            return Answer("Conflict", f"{self.what} already has the template {proposal.to}, but not by this effect")
         if view.current_hash != proposal.from_:
-            return Answer("Conflict", f"{self._name} has another template by now, no longer {proposal.from_}")
-        if view.contained_by == self._effect.key:
-            return Answer("Conflict", f"{self._name} was rolled back by this effect, and somebody has undone it")
+            return Answer("Conflict", f"{self.what} has another template by now, no longer {proposal.from_}")
+        if view.contained_by == self.key:
+            return Answer("Conflict", f"{self.what} was rolled back by this effect, and somebody has undone it")
         if view.paused:
-            return Answer("Conflict", f"{self._name} was paused: a rollback would change nothing")
+            return Answer("Conflict", f"{self.what} was paused: a rollback would change nothing")
         if all(one.uid != proposal.revision_uid for one in view.revisions):
-            return Answer("Conflict", f"{self._name} no longer keeps the revision {proposal.to}")
+            return Answer("Conflict", f"{self.what} no longer keeps the revision {proposal.to}")
         return None
 
     def _judge_replicas(self, view: TargetView) -> Answer | None:
-        proposal = self._proposal
+        proposal = self.proposal
         replicas = int(proposal.to)
         pin = pinning(view.autoscaler, replicas)
         if pin and (proposal.autoscaler is None or pin != pinning(proposal.autoscaler, replicas)):
-            return Answer("Conflict", f"the autoscaler of {self._name} is no longer as it was proposed for")
+            return Answer("Conflict", f"the autoscaler of {self.what} is no longer as it was proposed for")
         if view.replicas == replicas and not pin:
             if view.scaled_by_us or proposal.autoscaler:  # a pinned autoscaler goes down to its new maximum by itself
-                return Answer("Done", f"read back: {self._name} has replicas: {replicas}")
-            return Answer("Conflict", f"{self._name} was scaled to {replicas} by somebody else")
+                return Answer("Done", f"read back: {self.what} has replicas: {replicas}")
+            return Answer("Conflict", f"{self.what} was scaled to {replicas} by somebody else")
         moved = str(view.replicas) != proposal.from_
         if moved and (view.autoscaler is None or view.replicas < replicas):
-            return Answer("Conflict", f"{self._name} has replicas: {view.replicas}, no longer {proposal.from_}")
+            return Answer("Conflict", f"{self.what} has replicas: {view.replicas}, no longer {proposal.from_}")
         return None
 
-    async def write(self, live: _Live, *, dry_run: bool) -> Answer | None:
+    async def write(self, live: Live, *, dry_run: bool) -> Answer | None:
         """Write under the guard of the resourceVersion; an answer when the server would change what is written."""
-        if self._proposal.action == "RollBack":
+        if self.proposal.action == "RollBack":
             return await self._write_template(live, dry_run=dry_run)
         return await self._write_replicas(live, dry_run=dry_run)
 
-    async def _write_template(self, live: _Live, *, dry_run: bool) -> Answer | None:
-        source = next(one for one in live.replica_sets if one["metadata"]["uid"] == self._proposal.revision_uid)
+    async def _write_template(self, live: Live, *, dry_run: bool) -> Answer | None:
+        source = next(one for one in live.replica_sets if one["metadata"]["uid"] == self.proposal.revision_uid)
         template = bare_template(source)
-        annotations = _annotations(live.deployment, source) | {CONTAINED_BY: self._effect.key}
+        annotations = _annotations(live.deployment, source) | {self.mark: self.key}
+        annotations.pop(self.other_mark, None)
         operations: list[dict[str, Any]] = [
             {"op": "replace", "path": "/metadata/resourceVersion", "value": live.view.resource_version},
             {"op": "add", "path": "/metadata/annotations", "value": annotations},
@@ -193,26 +201,36 @@ class _Work:
         ]
         written = await self._api.json_patch(self._where, operations, dry_run=dry_run)
         if bare_template(written) != template:
-            return Answer("Refused", f"the API server would change the template that is restored to {self._name}")
+            return Answer("Refused", f"the API server would change the template that is restored to {self.what}")
         return None
 
-    async def _write_replicas(self, live: _Live, *, dry_run: bool) -> Answer | None:
-        replicas, autoscaler = int(self._proposal.to), live.view.autoscaler
-        if autoscaler and (pin := pinning(autoscaler, replicas)):
-            guard = {"uid": autoscaler.uid, "resourceVersion": live.autoscaler_version}
-            where = path("autoscaling/v2", "horizontalpodautoscalers", self._namespace, autoscaler.name)
-            await self._api.merge(where, {"metadata": guard, "spec": pin}, dry_run=dry_run)
+    async def _write_replicas(self, live: Live, *, dry_run: bool) -> Answer | None:
+        autoscaler = live.view.autoscaler
+        if autoscaler and (pin := pinning(autoscaler, int(self.proposal.to))):
+            await self._write_autoscaler(live, pin, dry_run=dry_run)
+        return await self._write_number(live, dry_run=dry_run)
+
+    async def _write_autoscaler(self, live: Live, spec: dict[str, Any], *, dry_run: bool) -> None:
+        autoscaler = live.view.autoscaler
+        assert autoscaler is not None, "whoever has fields for it has seen it"
+        guard = {"uid": autoscaler.uid, "resourceVersion": live.autoscaler_version}
+        where = path("autoscaling/v2", "horizontalpodautoscalers", self._namespace, autoscaler.name)
+        await self._api.merge(where, {"metadata": guard, "spec": spec}, dry_run=dry_run)
+
+    async def _write_number(self, live: Live, *, dry_run: bool) -> Answer | None:
+        replicas = int(self.proposal.to)
         guard = {"uid": live.view.uid, "resourceVersion": live.view.resource_version}
-        written = await self._api.apply(f"{self._where}/scale", _scale(guard, replicas), dry_run=dry_run)
+        body, where = _scale(guard, replicas), f"{self._where}/scale"
+        written = await self._api.apply(where, body, dry_run=dry_run, manager=self.manager)
         if written["spec"].get("replicas", 0) != replicas:
-            return Answer("Refused", f"the API server would change the number of replicas of {self._name}")
+            return Answer("Refused", f"the API server would change the number of replicas of {self.what}")
         return None
 
     async def confirm(self) -> Answer:
         """What stands there after the write was accepted."""
         verdict = self.judge(await self.read(consistent=True))
         if verdict is None:
-            return Answer("Conflict", f"accepted, and undone at once: {self._name} is as it was before")
+            return Answer("Conflict", f"accepted, and reverted at once: {self.what} is as it was before")
         return verdict
 
     async def after_silence(self, what: str) -> Answer:
@@ -220,10 +238,10 @@ class _Work:
         try:
             verdict = self.judge(await self.read(consistent=True))
         except (ApiError, NoAnswer):
-            return Answer("Unknown", f"no answer, and {self._name} cannot be read: {what}")
+            return Answer("Unknown", f"no answer, and {self.what} cannot be read: {what}")
         if verdict and verdict.result == "Done":
             return verdict
-        return Answer("Unknown", f"no answer, and {self._name} does not show the write: {what}")
+        return Answer("Unknown", f"no answer, and {self.what} does not show the write: {what}")
 
 
 def _scale(guard: dict[str, str], replicas: int) -> dict[str, Any]:
