@@ -95,6 +95,7 @@ class Street:
     accuracy: dict[str, float] = field(default_factory=dict)
     said: dict[str, float] = field(default_factory=dict)
     going_on: list[Life] = field(default_factory=list)
+    crews: int = 0
     tidy: bool = False
     """Whether the policy goes with the end of a life: a hundred of them take the operator's time."""
     patient: bool = False
@@ -102,7 +103,7 @@ class Street:
 
     @classmethod
     def settle(cls, cluster: Cluster, receiver: str = "") -> Street:
-        """A new one, with two roles; both are told at the sink, or through what stands before it."""
+        """A new one, whose roles are told at the sink, or through what stands before it."""
         allow_lives(cluster)
         admin, zoe = Caller(cluster, "lives-admin", "system:masters"), Caller(cluster, "zoe")
         street = cls(cluster, admin, zoe, cluster.namespace("lives"))
@@ -115,17 +116,22 @@ class Street:
         channel = {"type": "Webhook", "url": f"{receiver}/lives" if receiver else cluster.sink.url("/lives")}
         secret = {"metadata": {"name": "hook"}, "type": "tocsin.dev/channel", "stringData": channel}
         street.post("/api/v1", "secrets", secret)
-        for role, user in (("owners", "ada"), ("risk", "zoe")):
-            spec = {
-                "members": [{"name": user.title(), "user": user}],
-                "channels": [{"name": "hook", "secretRef": {"name": "hook"}}],
-            }
-            street.post(GROUP, "responders", _object("Responder", role, spec))
         voices = exporting("voices", street.namespace, "# nothing is said yet")
         del voices["spec"]["template"]["metadata"]["labels"]["model"]  # each line says which model it is of
         street.post("/apis/apps/v1", "deployments", voices)
         cluster.kubectl("rollout", "status", "deploy/voices", "-n", street.namespace, "--timeout=60s")
         return street
+
+    def hire(self) -> int:
+        """Two roles of their own for one life: a page for one stands for no other; gives their number."""
+        self.crews += 1
+        for role, user in (("owners", "ada"), ("risk", "zoe")):
+            spec = {
+                "members": [{"name": user.title(), "user": user}],
+                "channels": [{"name": "hook", "secretRef": {"name": "hook"}}],
+            }
+            self.post(GROUP, "responders", _object("Responder", f"{role}-{self.crews}", spec))
+        return self.crews
 
     def close(self) -> None:
         """Leave it; what is in it is deleted without waiting."""
@@ -201,7 +207,7 @@ class Life:
     def prepare(self) -> None:
         """A good revision, and a policy that guards it."""
         self.street.post("/apis/apps/v1", "deployments", self.revision("v1"))
-        policy = _object("EscalationPolicy", self.model, life_policy(self.model))
+        policy = _object("EscalationPolicy", self.model, life_policy(self.model, self.street.hire()))
         self.street.post(GROUP, "escalationpolicies", policy)
         self.street.accuracy[self.model] = GOOD
 
@@ -332,7 +338,7 @@ def overtaken(effect: Any) -> bool:
     return bool("causes" in effect and effect["state"] == "Failed" and "given up" in effect.get("message", ""))
 
 
-def life_policy(model: str) -> dict[str, Any]:
+def life_policy(model: str, crew: int) -> dict[str, Any]:
     """Severity stays SEV3 whichever comes first, recovery or the missed deadline; the second tier has time."""
     spec = policy_spec(model)
     return spec | {
@@ -340,9 +346,9 @@ def life_policy(model: str) -> dict[str, Any]:
         "risk": {"regulatory": 1, "reputation": 1},
         "reopenWindow": "1m",
         "tiers": [
-            spec["tiers"][0],
-            spec["tiers"][1] | {"acknowledgeWithin": "1h"},
-            spec["tiers"][2] | {"accountable": "risk"},
+            spec["tiers"][0] | {"accountable": f"owners-{crew}"},
+            spec["tiers"][1] | {"accountable": f"risk-{crew}", "acknowledgeWithin": "1h"},
+            spec["tiers"][2] | {"accountable": f"risk-{crew}"},
         ],
     }
 
@@ -375,6 +381,6 @@ def _told(status: Any, role: str) -> str:
     facts = status | status["containment"][0]
     since = [cause for cause, time in NEWS.items() if datetime.fromisoformat(facts[time]) >= entered]
     expected = Counter(["TierEntered", *since])
-    records = [one for one in status["effects"] if one["key"].split("/")[3] == role]
+    records = [one for one in status["effects"] if one["key"].split("/")[3].rpartition("-")[0] == role]
     told = Counter(cause for one in records for cause in one["causes"])
     return "all, once" if told == expected else f"{dict(told)}, not {expected}"

@@ -205,6 +205,7 @@ def an_incident_goes_on_by_the_rules_it_was_opened_with_whatever_becomes_of_the_
 def an_incident_that_was_deleted_is_opened_anew_while_the_breach_goes_on(scene: Scene) -> None:
     scene.guard(MILD, containment=[])
     first = scene.until("Firing")
+    scene.wait(lambda: scene.pages("owners"), "the page, which is withdrawn with the incident while it waits")
     scene.bind("tocsin-records", "User", "ada")
     delete = ("delete", "incident", name_of(scene), "-n", scene.namespace)
     scene.wait(lambda: "deleted" in scene.cluster.kubectl(*delete, kubeconfig=scene.people["ada"], check=False), "it")
