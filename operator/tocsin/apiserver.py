@@ -148,6 +148,9 @@ class ApiServer:
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as lost:
             raise NoAnswer(f"watching {where}: {type(lost).__name__}: {lost}") from lost
         finally:
+            connection = answer.response.connection
+            if connection and connection.transport:  # closed in good order, TLS might outlive the loop by some turns
+                connection.transport.abort()
             answer.response.close()
 
     async def _ask(

@@ -342,7 +342,7 @@ def test_a_connection_that_is_cut_is_no_answer() -> None:
         status = 200
 
         def __init__(self) -> None:
-            self.response = self
+            self.response, self.connection = self, None
             self.closed = False
 
         @property
