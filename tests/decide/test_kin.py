@@ -11,7 +11,7 @@ from tests.builders import MIN, T0, a_decision, a_policy, a_situation, an_incide
 from tocsin.api.incident import EffectState, Incident, IncidentStatus
 from tocsin.api.objects import condition
 from tocsin.decide.incident import plan
-from tocsin.decide.kin import Family, at_least, find_family
+from tocsin.decide.kin import Family, adopt, at_least, find_family
 from tocsin.decide.plan import Notify
 from tocsin.decide.situation import Relative
 
@@ -134,6 +134,13 @@ def test_a_parent_stays_while_it_lives_and_is_followed_by_the_next_oldest() -> N
     older = (a_relative(3, -4), a_relative(4, -3))
     assert after((0 * MIN, {"kin": FAMILY}), (MIN, LED | {"kin": older})).parent == "models/first"
     assert after((0 * MIN, {"kin": FAMILY}), (MIN, {"kin": older})).parent == "team-3/i"
+
+
+def test_what_is_known_of_a_parent_is_told_once() -> None:
+    orphan = an_incident_of().status.model_copy(update={"opened_time": T0, "parent": PAGES.parent})
+    s = a_situation(an_incident_of(orphan), kin=(a_relative(1, -1), a_relative(2, -1)), parent_lives=False)
+
+    assert adopt(s, orphan).timeline == orphan.timeline
 
 
 def test_who_pages_for_others_gets_no_parent_but_a_floor() -> None:

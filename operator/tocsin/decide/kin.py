@@ -71,7 +71,7 @@ def _with_parent(s: Situation, status: IncidentStatus) -> IncidentStatus:
     lines = []
     if status.parent and status.parent != parent:
         lines.append(f"its parent {status.parent} is over")
-    if parent:
+    if parent and status.parent != parent:
         lines.append(f"incident {parent} pages for it: both fail of {upstream}")
     return tell(status.model_copy(update={"parent": parent, "upstream": upstream}), s.now, lines)
 
