@@ -16,9 +16,11 @@ from tocsin.api.decision import Decision
 from tocsin.api.incident import EffectRecord, EffectState, IncidentStatus, OptionState
 from tocsin.api.policy import Tier
 from tocsin.api.responder import Responder
-from tocsin.decide.notices import AGAIN, MOST, due_notices, next_command, papers, plan_notices
+from tocsin.decide.notices import AGAIN, MOST, due_notices, plan_notices
+from tocsin.decide.pasting import next_command
 from tocsin.decide.plan import Notify
 from tocsin.decide.situation import Situation
+from tocsin.decide.wording import papers
 
 FIRING = {"name": "latency", "state": "Firing", "sustained": True, "message": "0.9 breaches warn > 0.3"}
 

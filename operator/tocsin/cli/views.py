@@ -24,10 +24,10 @@ from tocsin.cli.unguarded import Unguarded
 from tocsin.clock import SystemClock
 from tocsin.decide.approval import unsettled
 from tocsin.decide.closing import words_of
-from tocsin.decide.notices import kinship, papers
 from tocsin.decide.questions import open_questions
 from tocsin.decide.roster import Roster, deputy, holes, on_duty, until
 from tocsin.decide.tiers import WORDS, accountable_of, open_deadlines, tier_of
+from tocsin.decide.wording import kinship, papers
 
 LINES = 12
 """So many of the last lines of the story does ``show`` print; ``timeline`` prints all."""
