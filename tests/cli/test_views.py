@@ -374,7 +374,7 @@ def test_who_may_not_list_deployments_and_decisions_is_told_in_a_line_each(
     use(monkeypatch, served.kubeconfig_for("alice", ("system:masters",)))
     assert main(["coverage", "-n", namespace]) == 0
     assert capsys.readouterr().out.splitlines()[1].split() == ["churn", "none", "no", "no", "no", "never", "no"]
-    may = ["--verb=list", "--resource=escalationpolicies,decisions"]
+    may = ["--verb=list", "--resource=escalationpolicies"]
     served.kubectl("create", "role", "reader", *may, "-n", namespace)
     served.kubectl("create", "rolebinding", "reader", "--role=reader", "--user=mallory", "-n", namespace)
     use(monkeypatch, served.kubeconfig_for("mallory"))
