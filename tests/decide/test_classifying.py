@@ -42,6 +42,12 @@ def test_a_classification_is_kept_with_who_and_why() -> None:
     assert (kept.by, kept.time, kept.reason) == ("alice", T0, "we have looked at the cases")
 
 
+def test_a_classification_that_says_nothing_does_not_count() -> None:
+    status = heard(a_decision("Classify", "alice", reason="looked"), incident=an_incident(**the_status()))
+    assert verdict(status) == (False, "it says nothing: give classification")
+    assert status.classification is None
+
+
 @pytest.mark.parametrize(("judged", "floor"), GRAVE)
 def test_what_is_grave_makes_it_sev2_and_is_told(judged: dict[str, str], floor: str) -> None:
     then = plan(a_situation(a_mild_one(), decisions=(classified(**judged),), affected=Decimal(0)))

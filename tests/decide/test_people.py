@@ -321,6 +321,12 @@ def test_what_is_mild_is_lowered_by_anybody_who_decides() -> None:
     assert verdict(status) == (True, "lowered from SEV3 to SEV4")
 
 
+def test_what_is_about_a_policy_is_no_decision_about_an_incident() -> None:
+    attest = a_decision("Attest", "carol", digest=DIGEST, reason="read", incidentRef={"name": "fraud-1"})
+
+    assert heard(attest).decisions == ()
+
+
 def test_decisions_are_heard_in_the_order_of_their_creation_and_once() -> None:
     late, early = a_decision("Acknowledge", "alice", T0 + 2 * MIN), a_decision("Hold", "carol", T0 + MIN, reason="wait")
     first = heard(late, early)

@@ -10,7 +10,7 @@ import pytest
 
 from tests.cluster.access import Access
 from tests.e2e.rows import PATIENT_LEASE, QUIET_TIERS, Rows, Scene, constant, fact, signal
-from tests.e2e.stage import OperatorProcess, Stage
+from tests.e2e.stage import LESSON, OperatorProcess, Stage
 
 row = Rows()
 SHARED = constant(0.5, "all")
@@ -81,7 +81,7 @@ def who_was_not_paged_hears_of_no_end_and_what_comes_later_is_paged_when_the_fir
 
     for incident in (second, first):
         reference = {"name": incident["metadata"]["name"], "uid": incident["metadata"]["uid"]}
-        acts = {"type": "Resolve", "incidentRef": reference, "reason": "a bad feed; it is mended"}
+        acts = {"type": "Resolve", "incidentRef": reference, "reason": "a bad feed; it is mended", "postMortem": LESSON}
         body = {"apiVersion": "tocsin.dev/v1alpha1", "kind": "Decision", "spec": acts}
         scene.create("ada", body | {"metadata": {"generateName": "resolve-", "namespace": scene.namespace}})
     scene.wait(lambda: len(scene.pages("owners")) == 2, "the end of the first")
@@ -126,7 +126,7 @@ def models_of_two_namespaces_that_fail_of_one_cause_have_a_parent_which_alone_pa
         assert other.pages() == []
 
         reference = {"name": parent["metadata"]["name"], "uid": parent["metadata"]["uid"]}
-        acts = {"type": "Resolve", "incidentRef": reference, "reason": "ours is mended"}
+        acts = {"type": "Resolve", "incidentRef": reference, "reason": "ours is mended", "postMortem": LESSON}
         body = {"apiVersion": "tocsin.dev/v1alpha1", "kind": "Decision", "spec": acts}
         scene.create("ada", body | {"metadata": {"generateName": "resolve-", "namespace": scene.namespace}})
         (page,) = other.wait(lambda: other.pages(), "the page of the child that is on its own")

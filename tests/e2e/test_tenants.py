@@ -336,6 +336,7 @@ def forged(scene: Scene, digest: str) -> bool:
     metadata = scene.incident()["metadata"]
     reference = {"name": metadata["name"], "uid": metadata["uid"]}
     spec = {"type": "Approve", "by": "ben", "incidentRef": reference, "option": "stop", "digest": digest}
+    spec |= {"reason": "in the name of somebody else"}
     head = {"generateName": "forged-", "namespace": scene.namespace}
     body = {"apiVersion": API, "kind": "Decision", "metadata": head, "spec": spec}
     said = scene.cluster.kubectl(

@@ -48,7 +48,8 @@ def _highest_role(s: Situation, status: IncidentStatus) -> str:
 def classify(s: Situation, status: IncidentStatus, decision: Decision) -> Verdict:
     """Keep what a person judges it to be; the last judgement counts, and all stand in the story."""
     judged = decision.spec.classification
-    assert judged is not None, "the API requires it"
+    if judged is None:
+        return Verdict(status, counted=False, message="it says nothing: give classification")
     kept = Classification(
         impact=judged.impact,
         legal_exposure=judged.legal_exposure,

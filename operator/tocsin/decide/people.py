@@ -23,6 +23,7 @@ LATE = timedelta(minutes=10)
 """So long a Decision may take from its creation to us before it is taken for one that was heard and dropped."""
 MOST = 90
 """More records there are not, however quickly people decide."""
+_ABOUT_POLICIES = (DecisionType.AUTHORISE, DecisionType.ATTEST)
 _OWN_ROSTER = (DecisionType.ACCEPT, DecisionType.DECIDE)
 """What others than the people of the tiers may be asked for."""
 WORDS = 200
@@ -48,7 +49,7 @@ def unheard(decisions: Iterable[Decision], status: IncidentStatus) -> list[Decis
     return [
         decision
         for decision in decisions
-        if decision.spec.type is not DecisionType.AUTHORISE
+        if decision.spec.type not in _ABOUT_POLICIES
         and decision.metadata.uid not in heard
         and not _forgotten(decision, status)
     ]

@@ -102,7 +102,7 @@ def _kinship(incident: Incident | None) -> Hashable:
 def _named(store: Store, names: Iterable[str]) -> Iterator[Wake]:
     """Open incidents by their namespace/name."""
     for name in names:
-        yield from _open(filter(None, [store.incident(Name(*name.split("/", 1)))]))
+        yield from _open(filter(None, [store.incident_at(name)]))
 
 
 def of_namespace(store: Store, namespace: str) -> Iterator[Wake]:

@@ -233,9 +233,14 @@ class Store:
             parent=parent if self.is_open(parent) else "",
         )
 
+    def incident_at(self, where: str) -> Incident | None:
+        """The incident of that namespace/name; None when there is none, or the words are no such name."""
+        namespace, _, name = where.partition("/")
+        return self.incident(Name(namespace, name))
+
     def is_open(self, where: str) -> bool:
         """Whether the incident of that namespace/name is there and unresolved."""
-        incident = self.incident(Name(*where.split("/", 1))) if "/" in where else None
+        incident = self.incident_at(where)
         return incident is not None and not incident.resolved
 
     def children_of(self, incident: Incident) -> list[Incident]:
