@@ -44,7 +44,7 @@ from tocsin.api.responder import ResponderSpec
 from tocsin.decide.incident import plan
 from tocsin.decide.policy import Surroundings, report
 from tocsin.decide.situation import Budget, NoTarget, Outcome, Trust
-from tocsin.engine.bearing import of_deployment, of_namespace, of_object, of_responder, of_trust
+from tocsin.engine.bearing import Key, Wake, of_deployment, of_namespace, of_object, of_responder, of_trust
 from tocsin.observe.cluster import MODELS, PLURALS, Name, Pair, Store, pair_of
 
 DIGEST = "sha256:" + "0" * 64
@@ -130,7 +130,8 @@ def looked_over(store: Store) -> None:
     target = Target(api_version="apps/v1", kind="Deployment", name="fraud")
     assert all(wake.key.about for wake in of_deployment(store, "models", "fraud", came_or_went=True))
     assert all(wake.key.about for wake in of_responder(store, Name("models", "owners")))
-    assert list(of_namespace(store, "models")) == list(of_trust(store))
+    attested = [Wake(Key("policy", name)) for name in store.attested()]
+    assert list(of_trust(store)) == [*of_namespace(store, "models"), *attested]
     for incident in store.incidents():
         pair = pair_of(incident)
         assert incident in store.incidents_of(pair)

@@ -60,7 +60,7 @@ def silent_until(s: Situation, status: IncidentStatus) -> datetime | None:
     Anybody may write what is upstream of a model, so that no other team can keep this one asleep for longer.
     """
     foreign = status.parent and not status.parent.startswith(f"{s.incident.metadata.namespace}/")
-    return status.opened_time + SILENT if foreign and status.opened_time else None
+    return min(status.opened_time, s.now) + SILENT if foreign and status.opened_time else None
 
 
 def _with_parent(s: Situation, status: IncidentStatus) -> IncidentStatus:

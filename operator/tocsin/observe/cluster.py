@@ -213,7 +213,7 @@ class Store:
         found: dict[Name, Relative] = {}
         for upstream in incident.rules.model.upstream if incident.rules else ():
             line = self._failing.get(upstream, [])
-            first, middle, end = (bisect_left(line, (at + span,)) for span in (-TOGETHER, timedelta(), TOGETHER))
+            first, middle, end = (bisect_left(line, (_moved(at, span),)) for span in (-TOGETHER, timedelta(), TOGETHER))
             for _, name in (*line[first:middle][:KIN], *line[middle:end][:KIN]):
                 other = self.incident(name)
                 if name != mine and other and (relative := self._relative(name, other)):
@@ -309,6 +309,14 @@ def _failing(name: Name, incident: Incident) -> Iterator[tuple[str, tuple[dateti
 
 def _path(name: Name) -> str:
     return f"{name.namespace}/{name.name}"
+
+
+def _moved(at: datetime, span: timedelta) -> datetime:
+    """That much later; at the ends of the calendar the instant itself."""
+    try:
+        return at + span
+    except OverflowError:
+        return at
 
 
 def pair_of(incident: Incident) -> Pair:
