@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.builders import HOUR, MIN, ROSTER, T0, a_decision, a_responder, a_situation, an_incident
+from tests.builders import HOUR, MIN, ROSTER, SECOND, T0, a_decision, a_responder, a_situation, an_incident
 from tests.decide.test_people import DIGEST, the_status
 from tests.decide.test_tiers import an_entered, an_option
 from tocsin.api.incident import OptionState
@@ -119,6 +119,33 @@ def test_the_deputy_of_whoever_asked_cannot_approve() -> None:
 
 
 USERS = [f"u{number}" for number in range(6)]
+
+
+@given(
+    st.lists(st.sampled_from(USERS), unique=True, max_size=4),
+    st.sets(st.sampled_from(USERS)),
+    st.lists(st.sampled_from(USERS), max_size=12),
+    st.integers(1, 5),
+)
+def test_a_deputy_and_the_absent_are_one_voice(
+    deputies: list[str], away: set[str], approving: list[str], needs: int
+) -> None:
+    absent = [{"from": AWAY[0], "until": AWAY[1]}]
+    members = [{"name": user, "user": user, "absences": absent if user in away else []} for user in USERS]
+    spec = {"members": members, "deputies": deputies}
+    owners = Responder.model_validate({"metadata": {"name": "owners", "namespace": "models"}, "spec": spec})
+    incident = an_incident(**the_status(containment=(an_option(OptionState.ASKING, digest=DIGEST, needs=needs),)))
+    decisions = tuple(
+        a_decision("Approve", user, T0 + place * SECOND, option="last-healthy", digest=DIGEST, uid=f"{place}")
+        for place, user in enumerate(approving)
+    )
+    s = a_situation(incident, decisions=decisions, roster=ROSTER | {"owners": owners})
+
+    (record,) = hear(s, incident.status).containment
+
+    present = next((one for one in deputies if one not in away), None)
+    voices = {USERS[0] if USERS[0] in away and one == present else one for one in approving}
+    assert len(record.approvals) == min(needs, len(voices))
 
 
 @given(
