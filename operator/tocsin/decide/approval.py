@@ -78,7 +78,7 @@ def break_glass(s: Situation, status: IncidentStatus, decision: Decision) -> Ver
 
 
 def ordered(status: IncidentStatus, record: OptionRecord) -> BreakGlass | None:
-    """Who has ordered alone exactly what an option asks for now; None when nobody has, or it is asked anew."""
+    """The order by one person of exactly what an option asks for now; one from before it was asked does not count."""
     asked = record.asked_time
     return next(
         (
