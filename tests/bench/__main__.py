@@ -9,7 +9,7 @@ import platform
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,7 +54,7 @@ CASES = {
     ),
     "storm": Case(
         "everything breaks at once",
-        full=lambda ground: storm(ground, [100, 300, 1000], row=1000),
+        full=lambda ground: storm(ground, [100, 300, 1000, 5000], row=1000),
         quick=lambda ground: storm(ground, [10, 30], row=30),
     ),
     "unrest": Case(
@@ -106,21 +106,20 @@ CASES = {
 }
 
 
-def run(wanted: list[str], quick: bool, say: Callable[[str], object]) -> list[Result]:
+def run(wanted: list[str], quick: bool, say: Callable[[str], object]) -> Iterator[list[Result]]:
     """One after another, each case on a cluster of its own: the incidents of a storm go on for long after it."""
-    results: list[Result] = []
     for name in wanted:
         began = time.monotonic()
         case = CASES[name]
         say(f"{name}: {case.what} …")
         with Cluster() as cluster, tempfile.TemporaryDirectory() as folder:
             ground = Ground(cluster, Installed.install(cluster, Path(folder)), Path(folder))
-            for result in (case.quick if quick else case.full)(ground):
-                results.append(result)
+            results = (case.quick if quick else case.full)(ground)
+            for result in results:
                 verdict = VERDICTS[result.met]
                 say(f"  row {result.row}: {result.what}: {result.measured}; target {result.target}: {verdict}")
         say(f"  {time.monotonic() - began:.0f} s")
-    return results
+        yield results
 
 
 def machine() -> dict[str, Any]:
@@ -146,18 +145,18 @@ def main() -> int:
     arguments = parser.parse_args()
     if unknown := set(arguments.case) - set(CASES):
         parser.error(f"no such case: {', '.join(sorted(unknown))}; there are {', '.join(CASES)}")
-    results = run(arguments.case or list(CASES), arguments.quick, lambda line: print(line, flush=True))
-    if arguments.out:
-        document = {"machine": machine(), "quick": arguments.quick, "results": kept(arguments.out, results)}
-        arguments.out.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+    for results in run(arguments.case or list(CASES), arguments.quick, lambda line: print(line, flush=True)):
+        if arguments.out:  # after each case: what is measured is kept if a later one fails
+            document = {"results": kept(arguments.out, results, machine() | {"quick": arguments.quick})}
+            arguments.out.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
     return 0
 
 
-def kept(out: Path, results: list[Result]) -> list[dict[str, Any]]:
-    """These results, and those that are there already of cases that were not run now."""
+def kept(out: Path, results: list[Result], where: dict[str, Any]) -> list[dict[str, Any]]:
+    """These results with what they were measured on, and those that are there already of cases that were not run."""
     before = json.loads(out.read_text())["results"] if out.exists() else []
     fresh = {one.case for one in results}
-    return [one for one in before if one["case"] not in fresh] + [one.dump() for one in results]
+    return [one for one in before if one["case"] not in fresh] + [one.dump() | {"machine": where} for one in results]
 
 
 if __name__ == "__main__":

@@ -50,8 +50,8 @@ def _of_signals(ground: Ground, number: int, seconds: float) -> float:
 
     street.policies(crowd, spec)
     with ground.operator() as operator:
-        until_watched(ground, operator, POLICIES, EVERY)
-        cost = cost_of(ground, operator, POLICIES, seconds)
+        grown = until_watched(ground, operator, POLICIES, EVERY)
+        cost = cost_of(ground, operator, POLICIES, seconds, grown)
     ground.vacate(street)
     return cost.cpu * 1000 / cost.rounds
 

@@ -28,6 +28,8 @@ class Cost:
     memory: float
     lag: float
     """Seconds from a point of the grid to the end of its evaluations, the mean."""
+    grown: dict[str, float]
+    """Megabytes after each step of the start."""
 
     @property
     def evaluations(self) -> float:
@@ -53,8 +55,8 @@ def steady(ground: Ground, sizes: list[int], seconds: float, every: int) -> list
             street.say(fresh, GOOD)
             street.policies(fresh, lambda model: watching(model, every))
         with ground.operator() as operator:
-            until_watched(ground, operator, size, every)
-            costs.append(cost_of(ground, operator, size, seconds))
+            grown = until_watched(ground, operator, size, every)
+            costs.append(cost_of(ground, operator, size, seconds, grown))
         if size == sizes[-1]:
             starts.append(_start(ground, size, every))
         if size == sizes[-2:][0]:  # of the largest it would tell of the rebuild only
@@ -69,17 +71,22 @@ def watching(model: str, every: int) -> dict[str, Any]:
     return a_spec(model, every=f"{every}s") | {"models": [{"name": model}], "containment": []}
 
 
-def until_watched(ground: Ground, operator: Operator, size: int, every: int) -> None:
-    """Every policy is in the store, was evaluated, and has its memory."""
+def until_watched(ground: Ground, operator: Operator, size: int, every: int) -> dict[str, float]:
+    """Every policy is in the store, was evaluated, and has its memory; returns the megabytes after each step."""
     kind = 'kind="EscalationPolicy"'
+    grown = {"leading": operator.meter.memory}
     ground.cluster.wait(lambda: operator.metric("tocsin_objects", kind) >= size, 300, "the policies", every=0.2)
+    grown["listed"] = operator.meter.memory
     begun = operator.metric("tocsin_rounds_total")
     ground.cluster.wait(lambda: operator.metric("tocsin_rounds_total") >= begun + 3, 300, "three rounds", every=0.2)
+    grown["evaluated"] = operator.meter.memory
     ground.cluster.wait(lambda: not operator.metric("tocsin_signals_rebuilding"), 1200, "the past", every=0.5)
+    grown["its past read"] = operator.meter.memory
     ground.until_quiet(2 * every)
+    return grown
 
 
-def cost_of(ground: Ground, operator: Operator, size: int, seconds: float) -> Cost:
+def cost_of(ground: Ground, operator: Operator, size: int, seconds: float, grown: dict[str, float]) -> Cost:
     """What so many seconds cost in which nothing is wrong."""
     ground.audit.read()
     queries, rounds, lag = len(ground.metrics.calls), operator.metric("tocsin_rounds_total"), operator.metric(LAG)
@@ -95,6 +102,7 @@ def cost_of(ground: Ground, operator: Operator, size: int, seconds: float) -> Co
         queries=len(ground.metrics.calls) - queries,
         writes=ground.written(),
         memory=operator.meter.memory,
+        grown=grown,
     )
 
 
@@ -180,7 +188,8 @@ def _rows(costs: list[Cost]) -> list[Result]:
             row=7,
             what=f"memory, {last.policies} policies",
             target="≤ 120 MB + 6 MB per 1,000 policies",
-            measured=", ".join(f"{one.memory:.0f} MB at {one.policies}" for one in costs),
+            measured=", ".join(f"{one.memory:.0f} MB at {one.policies}" for one in costs)
+            + f"; on the way to the last {', '.join(f'{size:.0f} {step}' for step, size in last.grown.items())}",
             met=last.memory <= budget,
             how="VmRSS of the operator",
             numbers={"memory": [one.memory for one in costs]},

@@ -7,8 +7,11 @@ from typing import Any
 from tests.bench.audit import OPERATOR, Entry
 from tests.bench.contain import is_containment
 from tests.bench.floor import rollouts
-from tests.bench.ground import BAD, GOOD, Ground, names
+from tests.bench.ground import BAD, GOOD, Ground, a_spec, names
 from tests.bench.results import Result, curve
+
+PER_SECOND = 1000
+"""Evaluations a second: with more models each is evaluated less often, or there is no time for anything else."""
 
 
 def storm(ground: Ground, sizes: list[int], row: int) -> list[Result]:
@@ -39,12 +42,13 @@ def storm(ground: Ground, sizes: list[int], row: int) -> list[Result]:
 def _one(ground: Ground, models: int) -> dict[str, Any]:
     """One storm: seconds to the last containment, requests for each, the floor, and processor time."""
     street, crowd = ground.street("storm"), names(models)
+    every = max(1, models // PER_SECOND)
     street.voices()
     floor = rollouts(street, crowd)
     street.receivers("owners")
     street.say(crowd, GOOD)
     with ground.operator() as operator:
-        street.policies(crowd)
+        street.policies(crowd, lambda model: a_spec(model, every=f"{every}s"))
         street.measured(300 + models / 5)
         cpu = operator.meter.cpu
         ground.audit.read()
@@ -60,6 +64,7 @@ def _one(ground: Ground, models: int) -> dict[str, Any]:
     spent = (max(ended) - decided).total_seconds()
     return {
         "models": models,
+        "every": every,
         "seconds": spent,
         "k": requests / models,
         "floor": floor,
