@@ -86,6 +86,7 @@ def a_revision(version: int, **changes: Any) -> Revision:
 def a_target(**changes: Any) -> TargetView:
     """A settled Deployment of 4 replicas at its second revision; the first is marked healthy."""
     fields: dict[str, Any] = {
+        "kind": "Deployment",
         "uid": "target-uid",
         "name": "fraud",
         "resource_version": "1",

@@ -174,6 +174,11 @@ class ApiServer:
         """POST an object."""
         return await self.call("POST", where, dict(body), params={"fieldManager": FIELD_MANAGER})
 
+    async def delete(self, where: str, guard: Mapping[str, str], dry_run: bool = False) -> Any:
+        """DELETE one object, while it is as the guard says: its ``uid``, its ``resourceVersion``."""
+        params = {"dryRun": "All"} if dry_run else {}
+        return await self.call("DELETE", where, {"preconditions": dict(guard)}, params=params)
+
     async def merge(self, where: str, body: Mapping[str, Any], dry_run: bool = False) -> Any:
         """PATCH by JSON merge patch."""
         return await self._patch(where, dict(body), MERGE, dry_run)

@@ -143,7 +143,9 @@ def planned(cluster: Access, namespace: str, option: Option = PREVIOUS, *, dry_r
     return ask(cluster.kubeconfig, lambda api: effect(api, namespace, option, dry_run=dry_run))
 
 
-def undo_of(cluster: Access, namespace: str, effect: Contain, number: int = 1) -> Undo:
+def undo_of(
+    cluster: Access, namespace: str, effect: Contain, number: int = 1, *, view: TargetView | None = None
+) -> Undo:
     """The undo of a containment, as it is decided from the incident's record of it."""
     proposal = effect.proposal
     record = OptionRecord(
@@ -156,7 +158,7 @@ def undo_of(cluster: Access, namespace: str, effect: Contain, number: int = 1) -
         to=proposal.to,
         pinned=pinned_by(proposal),
     )
-    found = inverse(record, ask(cluster.kubeconfig, lambda api: viewed(api, namespace)))
+    found = inverse(record, view or ask(cluster.kubeconfig, lambda api: viewed(api, namespace)))
     assert isinstance(found, Proposal), found
     return Undo(f"uid/1/undo/{proposal.option}/{number}", found)
 

@@ -197,8 +197,16 @@ REFUSED = (
     Refused(
         "EscalationPolicy",
         "a target of a kind that is not contained",
-        "models: [{name: a, target: {apiVersion: apps/v1, kind: DaemonSet, name: a}}]",
-        'spec.models[0].target.kind: Unsupported value: "DaemonSet": supported values: "Deployment"',
+        "models: [{name: a, target: {apiVersion: apps/v1, kind: ReplicaSet, name: a}}]",
+        'spec.models[0].target.kind: Unsupported value: "ReplicaSet": supported values: "Deployment", "StatefulSet",'
+        ' "DaemonSet"',
+    ),
+    Refused(
+        "EscalationPolicy",
+        "a number of replicas for a DaemonSet",
+        "{models: [{name: a, target: {apiVersion: apps/v1, kind: DaemonSet, name: a}}],"
+        " containment: [{name: stop, type: Scale, scale: {replicas: 0}}]}",
+        "spec: Invalid value: containment of a DaemonSet can only be of type RollBack",
     ),
     Refused(
         "EscalationPolicy",

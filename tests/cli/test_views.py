@@ -166,7 +166,10 @@ def columns(lines: Sequence[str]) -> dict[str, str]:
         ),
         pytest.param(
             "coverage",
-            [named(a_policy(models=[{"name": LONG}])), *unguarded([a_deployment("x", "churn", LONG[:40])], [])],
+            [
+                named(a_policy(models=[{"name": LONG}])),
+                *unguarded("Deployment", [a_deployment("x", "churn", LONG[:40])], []),
+            ],
             {"MODEL": f"churn{LONG}", "POLICY": f"none in {LONG[:40]}models/{LONG}", "CONTAINED": "nevernever"},
             id="what is covered, of several namespaces",
         ),
@@ -324,19 +327,19 @@ def test_coverage_shows_what_lacks_something_first(
         "fraud agreed yes yes yes authorised until Mon 11-23 10:00Z yes",
         "fraud tight yes yes yes asks until 2026-11-23",
     ]
-    nothing = "there is no policy, and no Deployment with the label tocsin.dev/model"
+    nothing = "there is no policy, and no workload with the label tocsin.dev/model"
     assert printed(capsys, [], "coverage") == [nothing]
 
 
 def test_coverage_shows_models_that_no_policy_guards_before_all_others(capsys: pytest.CaptureFixture[str]) -> None:
     policy = a_covered("alone", ("Staffed", "False", "Hole"))
-    bare = unguarded([a_deployment("x", "zeta")], [policy])
+    bare = unguarded("Deployment", [a_deployment("x", "zeta")], [policy])
     _, *lines = printed(capsys, [policy, *bare], "coverage")
     assert [line.split() for line in lines] == [
         ["zeta", "none", "no", "no", "no", "never", "no"],
         ["fraud", "alone", "yes", "yes", "Hole", "asks", "no"],
     ]
-    elsewhere = unguarded([a_deployment("x", "zeta", "loans")], [policy])
+    elsewhere = unguarded("Deployment", [a_deployment("x", "zeta", "loans")], [policy])
     assert "none in loans" in printed(capsys, [policy, *elsewhere], "coverage", "-A")[1]
     assert json.loads("".join(printed(capsys, bare, "coverage", "-o", "json"))) == [
         {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": a_deployment("x", "zeta")["metadata"]}
@@ -354,10 +357,15 @@ def test_coverage_shows_models_that_no_policy_guards_before_all_others(capsys: p
     ],
 )
 def test_which_workloads_no_policy_guards(deployment: dict[str, Any], model: str | None) -> None:
-    assert [one.model for one in unguarded([deployment], [a_policy()])] == ([model] if model else [])
+    assert [one.model for one in unguarded("Deployment", [deployment], [a_policy()])] == ([model] if model else [])
 
 
-def test_who_may_not_list_deployments_and_decisions_is_told_in_a_line_each(
+def test_a_target_of_another_kind_guards_nothing() -> None:
+    (found,) = unguarded("StatefulSet", [a_deployment("fraud", "cards")], [a_policy()])
+    assert (found.kind, found.dump()["kind"]) == ("StatefulSet", "StatefulSet")
+
+
+def test_who_may_not_list_workloads_and_decisions_is_told_in_a_line_each(
     served: Access, namespace: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     labels = {MODEL_LABEL: "churn"}
@@ -379,9 +387,10 @@ def test_who_may_not_list_deployments_and_decisions_is_told_in_a_line_each(
     served.kubectl("create", "rolebinding", "reader", "--role=reader", "--user=mallory", "-n", namespace)
     use(monkeypatch, served.kubeconfig_for("mallory"))
     assert main(["coverage", "-n", namespace]) == 0
-    said, more = capsys.readouterr().err.splitlines()
-    assert said.startswith("models without a policy are not listed: ")
-    assert 'User "mallory" cannot list resource "deployments"' in said
+    *bare, more = capsys.readouterr().err.splitlines()
+    for said, kind in zip(bare, ("Deployment", "StatefulSet", "DaemonSet"), strict=True):
+        assert said.startswith(f"{kind}s without a policy are not listed: ")
+        assert f'User "mallory" cannot list resource "{kind.lower()}s"' in said
     assert more.startswith("attested policies that were removed are not listed: ")
     assert 'User "mallory" cannot list resource "decisions"' in more
 

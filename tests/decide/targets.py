@@ -1,4 +1,4 @@
-"""Which targets do decisions meet in tests? Deployments of which only what matters is said."""
+"""Which targets do decisions meet in tests? Workloads of which only what matters is said."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ def a_view(*revisions: Revision, **changes: Any) -> TargetView:
     """Three replicas of the newest revision; of two plain revisions unless others are given."""
     kept = revisions or (revision(1), revision(2))
     view = TargetView(
+        kind="Deployment",
         uid="the-uid",
         name="fraud",
         resource_version="100",

@@ -25,6 +25,7 @@ from tocsin.api.policy import Rules
 from tocsin.decide.containment import Step, approvals_needed, contain
 from tocsin.decide.proposal import propose
 from tocsin.decide.situation import Autoscaler, Budget, NoTarget, Proposal, Refusal
+from tocsin.decide.workload import PAUSED
 
 ROLL_BACK = {"name": "last-healthy", "type": "RollBack"}
 STOP = {"name": "stop", "type": "Scale", "scale": {"replicas": 0}}
@@ -140,7 +141,7 @@ BEGINNINGS = (
         None,
         id="not without a target",
     ),
-    pytest.param({}, {}, {"target": a_target(paused=True)}, OptionState.REFUSED, None, id="not on a paused target"),
+    pytest.param({}, {}, {"target": a_target(paused=PAUSED)}, OptionState.REFUSED, None, id="not on a paused target"),
     pytest.param(
         {}, {}, {"target": a_target(revisions=(a_revision(2),))}, OptionState.REFUSED, None, id="nowhere to go back to"
     ),

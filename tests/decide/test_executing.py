@@ -73,6 +73,20 @@ OUTCOMES = (
         False,
         id="a target of the same name is not the target",
     ),
+    pytest.param(
+        {"target": rolled_back(KEY, stuck=("fraud-1",)), "namespace_hold": "freeze"},
+        OptionState.EXECUTING,
+        "",
+        True,
+        id="the template is back, and what waits behind a pod is finished, under a brake too",
+    ),
+    pytest.param(
+        {"target": rolled_back("incident-uid/1/contain/last-healthy/7", stuck=("fraud-1",))},
+        OptionState.ASKING,
+        "the target has changed",
+        False,
+        id="what waits behind a pod after somebody else's rollback is theirs",
+    ),
     pytest.param({"target": UNREADABLE}, OptionState.EXECUTING, "", False, id="it cannot be read now"),
     pytest.param(
         {"target": NoTarget("NotFound", "Deployment/fraud does not exist")},

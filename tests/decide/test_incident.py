@@ -32,6 +32,7 @@ from tocsin.decide.incident import plan
 from tocsin.decide.plan import Notify, Plan
 from tocsin.decide.situation import Budget, Failed, Outcome
 from tocsin.decide.story import LINES
+from tocsin.decide.workload import PAUSED
 
 BAD, GOOD, BETWEEN = 0.9, 0.2, 0.27
 WELL = (GOOD,) * 11
@@ -294,7 +295,7 @@ def test_an_intent_whose_target_changed_is_closed_as_failed() -> None:
     record = a_record(OptionState.EXECUTING, attempt=1, under="automatic")
     intent = {"key": key, "state": "Intended", "intended_time": T0}
 
-    status = plan(a_situation(an_open(containment=(record,), effects=(intent,)), target=a_target(paused=True))).status
+    status = plan(a_situation(an_open(containment=(record,), effects=(intent,)), target=a_target(paused=PAUSED))).status
 
     assert [effect.state for effect in status.effects if effect.key == key] == [EffectState.FAILED]
 

@@ -12,6 +12,7 @@ from tests.decide.targets import FROM_ONE, FROM_THREE, FROM_ZERO, LAST_HEALTHY, 
 from tocsin.api.policy import Option, Scale
 from tocsin.decide.proposal import action_class, holds, pinning, propose
 from tocsin.decide.situation import Autoscaler, Proposal, Refusal, Revision, TargetView
+from tocsin.decide.workload import PAUSED
 
 CONFIG = "a rollback restores the pod template, not ConfigMaps, Secrets or files that the model loads"
 UNMARKED = "no revision to go back to is marked healthy: the previous one was chosen"
@@ -100,6 +101,7 @@ def test_a_rollback_says_what_it_writes() -> None:
         action="RollBack",
         class_="B",
         target_uid="the-uid",
+        target_kind="Deployment",
         target_name="fraud",
         from_="h2",
         to="h1",
@@ -163,10 +165,10 @@ LACKING = ("patch deployments.apps/scale in namespace models",)
         ),
         pytest.param(
             PREVIOUS,
-            a_view(paused=True),
+            a_view(paused=PAUSED),
             Refusal(
                 "TargetPaused",
-                "Deployment/fraud is paused: a rollback would change nothing until somebody resumes it",
+                f"Deployment/fraud {PAUSED}",
             ),
             id="a rollback of a paused target",
         ),
@@ -215,7 +217,7 @@ def test_a_lacking_right_bears_only_on_what_needs_it() -> None:
 
 
 def test_a_paused_target_can_be_stopped() -> None:
-    assert isinstance(propose(STOP, a_view(paused=True), frozenset()), Proposal)
+    assert isinstance(propose(STOP, a_view(paused=PAUSED), frozenset()), Proposal)
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,7 @@ from tocsin.decide.proposal import pinning
 from tocsin.decide.restoring import inverse, objection, pinned_by, unpinning, what_comes_back
 from tocsin.decide.situation import Autoscaler, Budget, NoTarget, Outcome, Proposal, Refusal
 from tocsin.decide.undoing import IN_PLACE, MOST_UNDOS, PATIENCE
+from tocsin.decide.workload import PAUSED
 
 UNDO_KEY = "incident-uid/1/undo/last-healthy/1"
 AFTER = T0 + MIN
@@ -182,7 +183,7 @@ NOT_COUNTED = (
         id="another incident rolled back since",
     ),
     pytest.param((done(),), {}, {"target": rolled_back(KEY, uid="new")}, "Deployment/fraud was deleted and", id="anew"),
-    pytest.param((done(),), {}, {"target": rolled_back(KEY, paused=True)}, "Deployment/fraud is paused", id="paused"),
+    pytest.param((done(),), {}, {"target": rolled_back(KEY, paused=PAUSED)}, "Deployment/fraud is paused", id="paused"),
     pytest.param(
         (done(),),
         {},
@@ -298,7 +299,7 @@ BECOMES = (
         {"target": rolled_back(KEY, revisions=(a_revision(1, number=3),))},
         OptionState.HELPED,
         "not undone: Deployment/fraud no longer keeps the revision hash-2; "
-        "by hand: apply the manifest from before; no ReplicaSet hash-2 is kept",
+        "by hand: apply the manifest from before; no revision hash-2 is kept",
         False,
         id="the revision was pruned",
     ),
@@ -544,7 +545,7 @@ def test_the_inverse_of_a_scaling_knows_what_the_autoscaler_had() -> None:
 
     assert isinstance(back, Proposal)
     assert (back.action, back.from_, back.to, back.autoscaler) == ("Scale", "1", "4", HPA)
-    assert what_comes_back(FEWER, "fraud") == (
+    assert what_comes_back(FEWER, "Deployment/fraud") == (
         "scale Deployment/fraud from 1 back to 4 replicas, "
         "then restore HorizontalPodAutoscaler/hpa to minReplicas 2 and maxReplicas 9"
     )

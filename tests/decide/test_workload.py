@@ -10,7 +10,16 @@ from typing import Any
 import pytest
 
 from tocsin.decide.situation import Autoscaler, Revision, TargetView
-from tocsin.decide.workload import autoscaler_of, bare_template, label_selector, owned_by, view_of
+from tocsin.decide.workload import (
+    ON_DELETE,
+    PAUSED,
+    autoscaler_of,
+    bare_template,
+    label_selector,
+    owned_by,
+    stuck_behind,
+    view_of,
+)
 
 COMPLETE_AT = "2026-03-02T09:00:10Z"
 
@@ -31,6 +40,7 @@ def a_deployment(image: str = "fraud:2", **changes: Any) -> dict[str, Any]:
     available = {"type": "Available", "status": "True", "lastTransitionTime": "2026-03-02T09:00:05Z"}
     counts = {"replicas": 2, "updatedReplicas": 2, "availableReplicas": 2, "observedGeneration": 3}
     made: dict[str, Any] = {
+        "kind": "Deployment",
         "metadata": {"uid": "d-uid", "name": "fraud", "resourceVersion": "9", "generation": 3},
         "spec": {"replicas": 2, "selector": {"matchLabels": {"app": "fraud"}}, "template": template(image)},
         "status": counts | {"conditions": [available, progressing]},
@@ -68,6 +78,7 @@ def seen(**changes: Any) -> TargetView:
 def test_a_view_holds_what_a_decision_needs() -> None:
     text = '{"metadata":{"labels":{"app":"fraud"}},"spec":{"containers":[{"image":"fraud:2","name":"m"}]}}'
     assert seen() == TargetView(
+        kind="Deployment",
         uid="d-uid",
         name="fraud",
         resource_version="9",
@@ -76,6 +87,7 @@ def test_a_view_holds_what_a_decision_needs() -> None:
         replicas=2,
         running_replicas=2,
         updated_replicas=2,
+        available_replicas=2,
         current_hash="h2",
         revisions=(
             Revision("rs-1", "fraud-h1", 1, "h1", ("fraud:1",), replicas=1),
@@ -274,3 +286,112 @@ def an_autoscaler(name: str = "hpa", target: str = "fraud", **spec: Any) -> dict
 )
 def test_the_autoscaler_of_a_deployment(autoscalers: list[dict[str, Any]], found: Autoscaler | None) -> None:
     assert autoscaler_of(a_deployment(), autoscalers) == found
+
+
+def a_controlled(kind: str, **changes: Any) -> dict[str, Any]:
+    """A StatefulSet or DaemonSet of two pods, fully rolled out."""
+    made = a_deployment() | {"kind": kind}
+    counts = {"replicas": 2, "updatedReplicas": 2, "availableReplicas": 2}
+    if kind == "DaemonSet":
+        names = ("desiredNumberScheduled", "currentNumberScheduled", "updatedNumberScheduled", "numberAvailable")
+        counts = dict.fromkeys(names, 2)
+    made["status"] = {"observedGeneration": 3} | counts
+    made["spec"] = {name: value for name, value in made["spec"].items() if kind != "DaemonSet" or name != "replicas"}
+    for part, change in changes.items():
+        made[part] |= change
+    return made
+
+
+def a_controller_revision(kind: str, number: int) -> dict[str, Any]:
+    """What keeps a template of either: a strategic merge patch that replaces it."""
+    label = "controller-revision-hash" if kind == "DaemonSet" else "controller.kubernetes.io/hash"
+    made = a_replica_set(number, labels={"app": "fraud", label: f"h{number}"}, annotations={})
+    owner = made["metadata"]["ownerReferences"][0] | {"kind": kind}
+    patch = template(f"fraud:{number}") | {"$patch": "replace"}
+    metadata = made["metadata"] | {"ownerReferences": [owner]}
+    return {"metadata": metadata, "revision": number, "data": {"spec": {"template": patch}}}
+
+
+@pytest.mark.parametrize("kind", ["StatefulSet", "DaemonSet"])
+def test_a_view_of_what_keeps_its_templates_in_controller_revisions(kind: str) -> None:
+    workload = a_controlled(kind)
+    found = view(workload, a_controller_revision(kind, 2), a_controller_revision(kind, 1))
+
+    assert (found.what, found.current_hash, found.images) == (f"{kind}/fraud", "h2", ("fraud:2",))
+    assert found.revisions == (
+        Revision("rs-1", "fraud-h1", 1, "h1", ("fraud:1",)),
+        Revision("rs-2", "fraud-h2", 2, "h2", ("fraud:2",)),
+    )
+    assert (found.replicas, found.running_replicas, found.updated_replicas, found.available_replicas) == (2, 2, 2, 2)
+    assert found.complete
+    assert found.complete_since is None, "its status does not say since when"
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "complete"),
+    [
+        pytest.param("StatefulSet", {"updatedReplicas": 1}, False, id="a pod of a StatefulSet is still to be updated"),
+        pytest.param("StatefulSet", {"availableReplicas": 1}, False, id="a pod of a StatefulSet is not available"),
+        pytest.param("DaemonSet", {"updatedNumberScheduled": 1}, False, id="a node has the earlier template"),
+        pytest.param("DaemonSet", {"numberAvailable": 0}, False, id="no pod of a DaemonSet is available"),
+        pytest.param("DaemonSet", {"desiredNumberScheduled": 0}, False, id="a DaemonSet for which there is no node"),
+        pytest.param("DaemonSet", {"observedGeneration": 2}, False, id="the controller has not seen the last change"),
+    ],
+)
+def test_whether_the_present_revision_is_rolled_out(kind: str, changes: dict[str, int], complete: bool) -> None:
+    assert view(a_controlled(kind, status=changes), a_controller_revision(kind, 2)).complete == complete
+
+
+@pytest.mark.parametrize(
+    ("workload", "paused"),
+    [
+        pytest.param(a_deployment(spec={"paused": True}), PAUSED, id="a paused Deployment"),
+        pytest.param(
+            a_controlled("StatefulSet", spec={"updateStrategy": {"type": "OnDelete"}}), ON_DELETE, id="pods by hand"
+        ),
+        pytest.param(a_controlled("DaemonSet", spec={"updateStrategy": {"type": "RollingUpdate"}}), "", id="by itself"),
+    ],
+)
+def test_whether_another_template_would_change_anything(workload: dict[str, Any], paused: str) -> None:
+    assert view(workload).paused == paused
+
+
+def a_pod(name: str, revision: str, *, ready: bool = False, uid: str = "d-uid", **metadata: Any) -> dict[str, Any]:
+    owner = {"kind": "StatefulSet", "name": "fraud", "uid": uid, "controller": True}
+    labels = {"controller-revision-hash": revision}
+    return {
+        "metadata": {"name": name, "labels": labels, "ownerReferences": [owner]} | metadata,
+        "status": {"conditions": [{"type": "Ready", "status": str(ready)}]},
+    }
+
+
+BAD = a_pod("fraud-1", "fraud-h2")
+
+
+@pytest.mark.parametrize(
+    ("workload", "current", "pods", "stuck"),
+    [
+        pytest.param(a_controlled("StatefulSet"), "h1", [BAD], ("fraud-1",), id="one that is not ready"),
+        pytest.param(
+            a_controlled("StatefulSet"), "h1", [a_pod("fraud-1", "fraud-h2", ready=True)], (), id="a ready one"
+        ),
+        pytest.param(a_controlled("StatefulSet"), "h2", [BAD], (), id="one of the present template"),
+        pytest.param(a_controlled("StatefulSet"), "", [BAD], (), id="a template that was not taken up yet"),
+        pytest.param(a_controlled("StatefulSet"), "h1", [a_pod("x-0", "x-h2", uid="other")], (), id="another's"),
+        pytest.param(
+            a_controlled("StatefulSet"),
+            "h1",
+            [a_pod("fraud-1", "fraud-h2", deletionTimestamp="2026-03-02T09:00:00Z")],
+            (),
+            id="one that is being deleted",
+        ),
+        pytest.param(
+            a_controlled("StatefulSet", spec={"podManagementPolicy": "Parallel"}), "h1", [BAD], (), id="in no order"
+        ),
+        pytest.param(a_controlled("DaemonSet"), "h1", [BAD], (), id="a DaemonSet waits behind none"),
+    ],
+)
+def test_the_pods_behind_which_a_stateful_set_waits(
+    workload: dict[str, Any], current: str, pods: list[dict[str, Any]], stuck: tuple[str, ...]
+) -> None:
+    assert stuck_behind(workload, current, pods) == stuck

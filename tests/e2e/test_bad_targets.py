@@ -176,7 +176,7 @@ def test_without_the_right_to_patch_the_policy_says_so_and_the_incident_asks_peo
         scene.runs(replicas=2)
         scene.roll("v2")
         scene.guard(MILD, containment=[roll_back(), scale(1)])
-        scene.says("Ready", "Forbidden", "Tocsin may not patch deployments/credit", "deployments/scale of credit")
+        scene.says("Ready", "Forbidden", "may not roll Deployment/credit back", "may not scale Deployment/credit")
         for option in ("previous", "stop"):
             said = scene.option(option, "Refused")["message"]
             assert said.startswith("Forbidden: ")

@@ -9,9 +9,9 @@ import pytest
 from tests.builders import MIN, T0, a_decision, a_policy, a_responder, an_incident, the_rules
 from tocsin.api.incident import Incident, IncidentStatus
 from tocsin.api.objects import API_VERSION
-from tocsin.api.policy import EscalationPolicy
+from tocsin.api.policy import EscalationPolicy, Target
 from tocsin.api.responder import ResponderStatus
-from tocsin.engine.bearing import Key, Wake, of_deployment, of_kin, of_namespace, of_object, of_trust
+from tocsin.engine.bearing import Key, Wake, of_kin, of_namespace, of_object, of_trust, of_workload
 from tocsin.observe.cluster import Name, Pair, Store
 
 FRAUD = Name("models", "fraud")
@@ -167,11 +167,13 @@ def test_a_decision_about_an_incident_that_is_not_there_wakes_nothing() -> None:
     assert list(of_object(Store(), "Decision", Name("models", "ack"), None, a_decision("Acknowledge", "alice"))) == []
 
 
-def test_a_deployment_that_comes_or_goes_wakes_its_policies_too() -> None:
+def test_a_workload_that_comes_or_goes_wakes_its_policies_too() -> None:
     store = a_store()
-    assert keys(of_deployment(store, "models", "fraud", came_or_went=False)) == {INCIDENT}
-    assert keys(of_deployment(store, "models", "fraud", came_or_went=True)) == {INCIDENT, POLICY_KEY, HEIR}
-    assert keys(of_deployment(store, "models", "nobody", came_or_went=True)) == set()
+    fraud = Target(api_version="apps/v1", kind="Deployment", name="fraud")
+    assert keys(of_workload(store, "models", fraud, came_or_went=False)) == {INCIDENT}
+    assert keys(of_workload(store, "models", fraud, came_or_went=True)) == {INCIDENT, POLICY_KEY, HEIR}
+    for other in ({"name": "nobody"}, {"kind": "StatefulSet"}):
+        assert keys(of_workload(store, "models", fraud.model_copy(update=other), came_or_went=True)) == set()
 
 
 @pytest.mark.parametrize(

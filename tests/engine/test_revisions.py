@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -14,6 +15,7 @@ from tests.builders import HOUR, MIN, a_memory, a_policy, a_revision, a_target, 
 from tests.clocks import T0, FakeClock
 from tocsin.apiserver import ApiError
 from tocsin.decide.defaults import SignalRule
+from tocsin.decide.situation import TargetView
 from tocsin.engine.revisions import Revisions
 from tocsin.observe.cluster import Pair
 
@@ -36,14 +38,14 @@ class Server:
             raise ApiError(code, "", "no")
 
 
-async def _view(*_: Any) -> Any:
-    return PROVED
+def marks_of(server: Server, *views: TargetView, minutes: int) -> int:
+    """How often a mark is tried when every minute's evaluation is well, and the target looks like this by turns."""
+    clock, seen = FakeClock(T0), list(views)
 
+    async def view(*_: Any) -> TargetView:
+        return seen.pop(0) if len(seen) > 1 else seen[0]
 
-def marks_of(server: Server, *, minutes: int) -> int:
-    """How often a mark is tried when every minute's evaluation is well."""
-    clock = FakeClock(T0)
-    targets: Any = SimpleNamespace(view=_view)
+    targets: Any = SimpleNamespace(view=view)
     revisions = Revisions(server, clock, targets, lambda _: False, lambda _: True)  # type: ignore[arg-type]  # a fake
 
     async def play() -> None:
@@ -67,4 +69,22 @@ def marks_of(server: Server, *, minutes: int) -> int:
     ],
 )
 def test_a_mark_is_tried(codes: tuple[int, ...], minutes: int, marks: int) -> None:
-    assert marks_of(Server(*codes), minutes=minutes) == marks
+    assert marks_of(Server(*codes), PROVED, minutes=minutes) == marks
+
+
+FRESH = replace(PROVED, kind="StatefulSet", complete_since=None, available_replicas=4)
+"""Whose status does not say since when it is rolled out."""
+OTHER = replace(FRESH, current_hash="hash-1")
+
+
+@pytest.mark.parametrize(
+    ("views", "minutes", "marks"),
+    [
+        pytest.param((FRESH,), 5, 0, id="not before it was seen rolled out for as long as is asked"),
+        pytest.param((FRESH,), 7, 1, id="once it was"),
+        pytest.param((OTHER, FRESH), 9, 0, id="not for as long as another revision was"),
+        pytest.param((replace(FRESH, available_replicas=3),), 30, 0, id="never while a pod is not available"),
+    ],
+)
+def test_a_stateful_set_is_marked(views: tuple[TargetView, ...], minutes: int, marks: int) -> None:
+    assert marks_of(Server(200), *views, minutes=minutes) == marks

@@ -44,7 +44,7 @@ from tocsin.api.responder import ResponderSpec
 from tocsin.decide.incident import plan
 from tocsin.decide.policy import Surroundings, report
 from tocsin.decide.situation import Budget, NoTarget, Outcome, Trust
-from tocsin.engine.bearing import Key, Wake, of_deployment, of_namespace, of_object, of_responder, of_trust
+from tocsin.engine.bearing import Key, Wake, of_namespace, of_object, of_responder, of_trust, of_workload
 from tocsin.observe.cluster import MODELS, PLURALS, Name, Pair, Store, pair_of
 
 DIGEST = "sha256:" + "0" * 64
@@ -128,7 +128,7 @@ def test_what_nobody_takes_is_named_by_its_field_and_stops_nothing(given: list[t
 def looked_over(store: Store) -> None:
     """Everything that anybody asks of a store, and what each of its objects bears on; in the end nothing is left."""
     target = Target(api_version="apps/v1", kind="Deployment", name="fraud")
-    assert all(wake.key.about for wake in of_deployment(store, "models", "fraud", came_or_went=True))
+    assert all(wake.key.about for wake in of_workload(store, "models", target, came_or_went=True))
     assert all(wake.key.about for wake in of_responder(store, Name("models", "owners")))
     attested = [Wake(Key("policy", name)) for name in store.attested()]
     assert list(of_trust(store)) == [*of_namespace(store, "models"), *attested]

@@ -14,9 +14,10 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from tocsin.api.objects import API_VERSION
-from tocsin.api.policy import TOO_MANY, UNHEARD, EscalationPolicySpec, Option, Signal
+from tocsin.api.policy import TOO_MANY, UNHEARD, EscalationPolicySpec, Option, Signal, cannot
 from tocsin.api.quantities import Comparison
 from tocsin.api.responder import LATER, ResponderSpec
+from tocsin.api.workload import WORKLOADS
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -119,6 +120,13 @@ def _policy_problems(spec: EscalationPolicySpec) -> list[str]:
         problems += [f"spec.containment[{place}].{problem}" for problem in _option_problems(option)]
     if spec.containment and not any(model.target for model in spec.models):
         problems.append("spec.containment: containment needs a target: set models[].target")
+    kinds = sorted({model.target.kind for model in spec.models if model.target})
+    problems += [
+        f"spec.containment[{place}].type: {cannot(kind)}"
+        for place, option in enumerate(spec.containment)
+        for kind in kinds
+        if option.type not in WORKLOADS[kind].can
+    ]
     return problems
 
 

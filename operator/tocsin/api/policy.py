@@ -25,6 +25,7 @@ from tocsin.api.objects import (
     shared,
 )
 from tocsin.api.quantities import Comparison, Duration, Time
+from tocsin.api.workload import WORKLOADS
 
 PromQL = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
 Basis = Annotated[str, StringConstraints(min_length=3, max_length=512)]
@@ -64,8 +65,13 @@ class Target(ApiModel):
     """The workload that containment acts on, in the policy's own namespace."""
 
     api_version: Literal["apps/v1"] = Field(description="The API version of the workload.")
-    kind: Literal["Deployment"] = Field(description="The kind of the workload.")
+    kind: Literal["Deployment", "StatefulSet", "DaemonSet"] = Field(description="The kind of the workload.")
     name: ObjectName = Field(description="The name of the workload.")
+
+    @property
+    def what(self) -> str:
+        """Its kind and name, as ``kubectl`` takes them."""
+        return f"{self.kind}/{self.name}"
 
 
 class Owners(ApiModel):
@@ -230,7 +236,7 @@ class Risk(ApiModel):
 
 
 class RollBack(ApiModel):
-    """Roll the Deployment back to an earlier revision."""
+    """Roll the workload back to an earlier revision."""
 
     to: Literal["LastHealthy", "Previous"] = Field(
         default="LastHealthy",
@@ -382,6 +388,26 @@ Options = Annotated[tuple[Annotated[Option, shared()], ...], Field(max_length=8,
 Tiers = Annotated[tuple[Annotated[Tier, shared()], ...], Field(max_length=8, json_schema_extra=keyed("name"))]
 
 
+OPTIONS = ("RollBack", "Scale")
+"""Every type of option."""
+
+
+def cannot(kind: str) -> str:
+    """What is said of a type of option that this kind of workload cannot take."""
+    return f"containment of a {kind} can only be of type {' or '.join(WORKLOADS[kind].can)}"
+
+
+CAN_ONLY = tuple(
+    rule(
+        f"!has(self.containment) || !self.models.exists(m, has(m.target) && m.target.kind == '{kind}')"
+        f" || self.containment.all(option, option.type in {list(workload.can)})",
+        cannot(kind),
+    )
+    for kind, workload in WORKLOADS.items()
+    if set(workload.can) != set(OPTIONS)
+)
+
+
 class EscalationPolicySpec(ApiModel):
     """What is watched, what is at stake, what is done, and who is told."""
 
@@ -392,6 +418,7 @@ class EscalationPolicySpec(ApiModel):
                     "!has(self.containment) || self.containment.size() == 0 || self.models.exists(m, has(m.target))",
                     "containment needs a target: set models[].target",
                 ),
+                *CAN_ONLY,
             ]
         }
     )

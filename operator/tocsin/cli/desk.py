@@ -275,7 +275,7 @@ class Desk:
         found = [one for one in incident.status.containment if one.state in IN_PLACE and wanted in (None, one.name)]
         if not found:
             raise self._no_option(incident, wanted, "is in place")
-        option, target = found[-1], incident.target.name if incident.target else ""
+        option, target = found[-1], incident.target.what if incident.target else "the target"
         print(f"{option.name} is {option.state}: {option.summary}")
         print(f"  to undo it: {what_comes_back(option, target)}")
         print("  nothing is contained again by itself until somebody lets automation go on: kubectl tocsin resume")

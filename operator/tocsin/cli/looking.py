@@ -14,9 +14,10 @@ from tocsin.api.incident import Incident
 from tocsin.api.objects import API_VERSION
 from tocsin.api.policy import EscalationPolicy
 from tocsin.api.responder import Responder
+from tocsin.api.workload import WORKLOADS
 from tocsin.apiserver import ApiError, ApiServer, NoAnswer, path
 from tocsin.cli.files import Mistake
-from tocsin.cli.unguarded import DEPLOYMENTS, MODEL_LABEL, Unguarded, unguarded
+from tocsin.cli.unguarded import APPS, MODEL_LABEL, Unguarded, unguarded
 
 
 async def look(word: str, name: str | None, namespace: str | None) -> tuple[Any, dict[str, Responder]]:
@@ -44,14 +45,16 @@ async def look(word: str, name: str | None, namespace: str | None) -> tuple[Any,
 
 
 async def _unguarded(api: ApiServer, namespace: str, policies: Sequence[EscalationPolicy]) -> list[Unguarded]:
-    """The Deployments that say that they are a model, and that no policy guards; a word when they may not be listed."""
-    try:
-        where = path(DEPLOYMENTS, "deployments", namespace)
-        found, _ = await everything(api, where, labelSelector=MODEL_LABEL)
-    except ApiError as refused:
-        print(f"models without a policy are not listed: {refused.message}", file=sys.stderr)
-        return []
-    return unguarded(found, policies)
+    """The workloads that say that they are a model, and that no policy guards; a word when they may not be listed."""
+    bare = []
+    for kind, workload in WORKLOADS.items():
+        try:
+            found, _ = await everything(api, path(APPS, workload.plural, namespace), labelSelector=MODEL_LABEL)
+        except ApiError as refused:
+            print(f"{kind}s without a policy are not listed: {refused.message}", file=sys.stderr)
+        else:
+            bare += unguarded(kind, found, policies)
+    return bare
 
 
 async def _removed(api: ApiServer, namespace: str, policies: Sequence[EscalationPolicy]) -> list[Decision]:

@@ -196,7 +196,7 @@ def _answer(point: Point, model: PolicyModel) -> Answer:
 
 
 def target_of(recorded: RecordedTarget, model: PolicyModel) -> TargetView | NoTarget:
-    """The Deployment that the recording tells of, settled at its last revision."""
+    """The workload that the recording tells of, settled at its last revision."""
     if model.target is None:
         return NoTarget("NotDeclared", "the policy names no target for this model")
     revisions = tuple(
@@ -211,6 +211,7 @@ def target_of(recorded: RecordedTarget, model: PolicyModel) -> TargetView | NoTa
         for number, one in enumerate(recorded.revisions, 1)
     )
     return TargetView(
+        kind=model.target.kind,
         uid="target",
         name=model.target.name,
         resource_version="1",

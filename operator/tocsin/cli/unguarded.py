@@ -10,25 +10,26 @@ from tocsin.api.objects import Metadata
 from tocsin.api.policy import EscalationPolicy
 
 MODEL_LABEL = "tocsin.dev/model"
-"""On a Deployment: that it serves a model, and which."""
-DEPLOYMENTS = "apps/v1"
+"""On a workload: that it serves a model, and which."""
+APPS = "apps/v1"
 
 
 @dataclass(frozen=True, slots=True)
 class Unguarded:
-    """A Deployment that serves a model which no policy guards."""
+    """A workload that serves a model which no policy guards."""
 
+    kind: str
     metadata: Metadata
     model: str
 
     def dump(self) -> dict[str, Any]:
         """What a program gets of it."""
         named = {"name": self.metadata.name, "namespace": self.metadata.namespace, "labels": {MODEL_LABEL: self.model}}
-        return {"apiVersion": DEPLOYMENTS, "kind": "Deployment", "metadata": named}
+        return {"apiVersion": APPS, "kind": self.kind, "metadata": named}
 
 
-def unguarded(deployments: Sequence[Any], policies: Sequence[EscalationPolicy]) -> list[Unguarded]:
-    """Those that no policy of their namespace names, neither as a target nor by the model; empty is its own name."""
+def unguarded(kind: str, workloads: Sequence[Any], policies: Sequence[EscalationPolicy]) -> list[Unguarded]:
+    """Those of one kind that no policy of their namespace names, by target or model; an empty label is its own name."""
     targets = {
         (policy.metadata.namespace, model.target.api_version, model.target.kind, model.target.name)
         for policy in policies
@@ -37,10 +38,10 @@ def unguarded(deployments: Sequence[Any], policies: Sequence[EscalationPolicy]) 
     }
     models = {(policy.metadata.namespace, model.name) for policy in policies for model in policy.spec.models}
     found = []
-    for raw in deployments:
+    for raw in workloads:
         metadata = Metadata(name=raw["metadata"]["name"], namespace=raw["metadata"]["namespace"])
         model = raw["metadata"]["labels"][MODEL_LABEL] or metadata.name
-        target = (metadata.namespace, DEPLOYMENTS, "Deployment", metadata.name)
+        target = (metadata.namespace, APPS, kind, metadata.name)
         if target not in targets and (metadata.namespace, model) not in models:
-            found.append(Unguarded(metadata, model))
+            found.append(Unguarded(kind, metadata, model))
     return found

@@ -230,7 +230,7 @@ def _coverage(
 ) -> None:
     covered = [one for one in found if not isinstance(one, Decision)]
     if not covered:
-        console.print("there is no policy, and no Deployment with the label tocsin.dev/model")
+        console.print("there is no policy, and no workload with the label tocsin.dev/model")
     else:
         _covered(console, covered, now)
     attests = (one for one in found if isinstance(one, Decision))

@@ -10,7 +10,7 @@ from tocsin.api.policy import Mode, Option
 from tocsin.decide.options import PASSING, REHEARSAL, Moved, barred, brake, keep, key_of
 from tocsin.decide.plan import Contain
 from tocsin.decide.proposal import holds, propose
-from tocsin.decide.restoring import before_pinning, is_pinned, to_put_back
+from tocsin.decide.restoring import before_pinning, is_pinned, rest_of, to_put_back
 from tocsin.decide.situation import NoTarget, Outcome, Proposal, Refusal, Situation, TargetView
 
 ATTEMPTS = 3
@@ -48,6 +48,8 @@ def execute(
         return Moved(record.model_copy(update={"state": OptionState.FAILED, "message": view.message}))
     if _is_ours(record, key, view):
         return Moved(_executed(s, option, record, "found done after an interruption"))
+    if _is_half_done(record, key, view):  # no brake leaves a StatefulSet that waits for ever
+        return Moved(record, Contain(key=key, proposal=rest_of(record, view)))
     if brake(s, status):
         return Moved(record.model_copy(update={"state": OptionState.ASKING, "message": brake(s, status)}))
     proposal = propose(option, view, s.contained_revisions)
@@ -85,12 +87,17 @@ def _again(record: OptionRecord, why: str) -> OptionRecord:
     return record.model_copy(update={"state": OptionState.FAILED, "message": given_up})
 
 
+def _is_half_done(record: OptionRecord, key: str, view: TargetView) -> bool:
+    """Whether the template is back, and pods of the bad one are still to be deleted."""
+    return view.uid == record.target_uid and view.contained_by == key and bool(view.stuck)
+
+
 def _is_ours(record: OptionRecord, key: str, view: TargetView) -> bool:
     if view.uid != record.target_uid or not holds(record.type, record.to or "", view):
         return False
     if record.type == "Scale":
         return view.scaled_by_us or is_pinned(record, view)  # which goes down to its new maximum by itself
-    return view.contained_by == key
+    return view.contained_by == key and not view.stuck
 
 
 def _executed(s: Situation, option: Option, record: OptionRecord, message: str) -> OptionRecord:

@@ -12,6 +12,7 @@ from tocsin.api.decision import Decision, DecisionType
 from tocsin.api.objects import Finding, clip, stamp
 from tocsin.api.policy import EscalationPolicy, EscalationPolicyStatus, OptionStatus
 from tocsin.api.responder import Responder
+from tocsin.api.workload import WORKLOADS
 from tocsin.decide.defaults import SignalRule, freeze, option_digest
 from tocsin.decide.proposal import action_class
 from tocsin.decide.situation import Failed, Measured, NoData, NoTarget, Reading, TargetView
@@ -108,7 +109,7 @@ def _unreachable(around: Surroundings, *reasons: str) -> str:
 
 def _owned(around: Surroundings) -> str:
     return "; ".join(
-        f"spec.models[{model}].target: Deployment/{view.name} is controlled by {view.owner}, which would undo"
+        f"spec.models[{model}].target: {view.what} is controlled by {view.owner}, which would undo"
         " a containment: it can only be contained by hand"
         for model, view in sorted(around.targets.items())
         if isinstance(view, TargetView) and view.owner
@@ -122,10 +123,18 @@ def _rights(policy: EscalationPolicy, around: Surroundings) -> str:
         if not isinstance(view, TargetView):
             continue
         if "RollBack" in kinds and not view.may_roll_back:
-            missing.append(f"Tocsin may not patch deployments/{view.name} (model {model})")
+            missing.append(_lacks(view, f"roll {view.what} back", model))
         if "Scale" in kinds and not view.may_scale:
-            missing.append(f"Tocsin may not patch deployments/scale of {view.name} (model {model})")
+            missing.append(_lacks(view, f"scale {view.what}", model))
     return "; ".join(missing)
+
+
+def _lacks(view: TargetView, deed: str, model: str) -> str:
+    plural = WORKLOADS[view.kind].plural
+    rights = ", ".join(view.lacking) or f"patch {plural}.apps"
+    return (
+        f"Tocsin may not {deed} (model {model}): it lacks {rights}; chart value containment.{plural}.enabled gives it"
+    )
 
 
 def _responders(policy: EscalationPolicy, around: Surroundings) -> str:

@@ -6,6 +6,7 @@ from typing import Any, Literal, assert_never
 
 from tocsin.api.objects import clip
 from tocsin.api.policy import Option, RollBack
+from tocsin.api.workload import WORKLOADS
 from tocsin.decide.situation import Autoscaler, Proposal, Refusal, Revision, TargetView
 from tocsin.decide.workload import canonical, sha256
 
@@ -15,7 +16,7 @@ _IMAGES_SHOWN = 200
 
 def propose(option: Option, view: TargetView, contained: frozenset[str]) -> Proposal | Refusal:
     """What the option would write; ``contained`` are the template hashes that are never chosen again."""
-    what = f"Deployment/{view.name}"
+    what = view.what
     if view.deleting:
         return Refusal("TargetDeleting", f"{what} is being deleted")
     if view.owner:
@@ -56,12 +57,12 @@ def pinning(autoscaler: Autoscaler | None, replicas: int) -> dict[str, Any]:
 
 
 def _roll_back(option: Option, view: TargetView, contained: frozenset[str]) -> Proposal | Refusal:
-    what = f"Deployment/{view.name}"
+    what = view.what
     current = next((one for one in view.revisions if one.template_hash == view.current_hash), None)
     if not view.may_roll_back:
-        return _forbidden(f"roll {what} back", view, "patch deployments.apps")
+        return _forbidden(f"roll {what} back", view, f"patch {WORKLOADS[view.kind].plural}.apps")
     if view.paused:
-        return Refusal("TargetPaused", f"{what} is paused: a rollback would change nothing until somebody resumes it")
+        return Refusal("TargetPaused", f"{what} {view.paused}")
     if current is None:
         return Refusal("RollingOut", f"{what} has a template that its controller has not taken up yet")
     others = [one for one in view.revisions if one.template_hash != current.template_hash]
@@ -90,21 +91,22 @@ def _roll_back(option: Option, view: TargetView, contained: frozenset[str]) -> P
         action="RollBack",
         class_=action_class(option),
         target_uid=view.uid,
+        target_kind=view.kind,
         target_name=view.name,
         from_=view.current_hash,
         to=chosen.template_hash,
         revision_uid=chosen.uid,
         summary=f"roll {what} back from {_words(current)} to {_words(chosen)}",
         notes=(*notes, *_reverted(view)),
-        digest=_digest("RollBack", view, view.current_hash, chosen.template_hash, {"replicaSet": chosen.uid}),
+        digest=_digest("RollBack", view, view.current_hash, chosen.template_hash, {"revision": chosen.uid}),
     )
 
 
 def _scale(option: Option, view: TargetView) -> Proposal | Refusal:
     assert option.scale is not None, "the API requires scale with type Scale"
-    what, replicas, autoscaler = f"Deployment/{view.name}", option.scale.replicas, view.autoscaler
+    what, replicas, autoscaler = view.what, option.scale.replicas, view.autoscaler
     if not view.may_scale:
-        return _forbidden(f"scale {what}", view, "patch deployments.apps/scale")
+        return _forbidden(f"scale {what}", view, f"patch {WORKLOADS[view.kind].plural}.apps/scale")
     if view.replicas <= replicas:
         return Refusal(
             "AlreadyThere", f"{what} has {view.replicas} replicas: scaling to {replicas} would take none away"
@@ -124,6 +126,7 @@ def _scale(option: Option, view: TargetView) -> Proposal | Refusal:
         action="Scale",
         class_=action_class(option),
         target_uid=view.uid,
+        target_kind=view.kind,
         target_name=view.name,
         from_=str(view.replicas),
         to=str(replicas),
@@ -152,7 +155,7 @@ def _forbidden(deed: str, view: TargetView, right: str) -> Refusal:
 def _reverted(view: TargetView) -> tuple[str, ...]:
     if not view.git_owner:
         return ()
-    return (f"{view.git_owner} applies Deployment/{view.name} from Git and may revert this: change it there too",)
+    return (f"{view.git_owner} applies {view.what} from Git and may revert this: change it there too",)
 
 
 def _words(revision: Revision) -> str:

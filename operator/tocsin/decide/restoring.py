@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from tocsin.api.incident import OptionRecord, PinnedAutoscaler
+from tocsin.api.policy import Target
 from tocsin.decide.proposal import pinning
 from tocsin.decide.situation import Autoscaler, Proposal, Refusal, TargetView
 
@@ -38,21 +39,38 @@ def inverse(record: OptionRecord, view: TargetView) -> Proposal | Refusal:
     """What the undo of a containment would write, wherever the target is now; or what keeps us from it."""
     rolls = record.type == "RollBack"
     if not (view.may_roll_back if rolls else view.may_scale):
-        why = f"Tocsin may not change Deployment/{view.name}: it lacks the right to {', '.join(view.lacking)}"
+        why = f"Tocsin may not change {view.what}: it lacks the right to {', '.join(view.lacking)}"
         return Refusal("LatelyDenied" if view.lately_denied else "Forbidden", why)
     uids = [one.uid for one in view.revisions if one.template_hash == record.from_]
     if rolls and not uids:
-        return Refusal("NoEarlierRevision", f"Deployment/{view.name} no longer keeps the revision {record.from_}")
+        return Refusal("NoEarlierRevision", f"{view.what} no longer keeps the revision {record.from_}")
     return Proposal(
         option=record.name,
         action="RollBack" if rolls else "Scale",
         class_=record.class_,
         target_uid=record.target_uid or "",
+        target_kind=view.kind,
         target_name=view.name,
         from_=record.to or "",
         to=record.from_ or "",
         revision_uid=uids[0] if rolls else "",
         autoscaler=before_pinning(record),
+    )
+
+
+def rest_of(record: OptionRecord, view: TargetView) -> Proposal:
+    """What is left of a rollback whose template is written already: the same, to the same."""
+    return Proposal(
+        option=record.name,
+        action="RollBack",
+        class_=record.class_,
+        target_uid=view.uid,
+        target_kind=view.kind,
+        target_name=view.name,
+        from_=record.from_ or "",
+        to=record.to or "",
+        summary=record.summary,
+        digest=record.digest or "",
     )
 
 
@@ -63,11 +81,11 @@ def is_pinned(record: OptionRecord, view: TargetView) -> bool:
     return bool(unpinning(before_pinning(record), view.autoscaler, int(record.to or 0)))
 
 
-def what_comes_back(record: OptionRecord, target: str) -> str:
-    """What an undo of this option writes, in words."""
+def what_comes_back(record: OptionRecord, what: str) -> str:
+    """What an undo of this option writes, in words, to that kind and name."""
     if record.type == "RollBack":
-        return f"bring Deployment/{target} from the template {record.to} back to {record.from_}"
-    back = f"scale Deployment/{target} from {record.to} back to {record.from_} replicas"
+        return f"bring {what} from the template {record.to} back to {record.from_}"
+    back = f"scale {what} from {record.to} back to {record.from_} replicas"
     return f"{back}, then restore {_fields(record)}" if record.pinned else back
 
 
@@ -77,7 +95,7 @@ def objection(proposal: Proposal, view: TargetView, marks: str) -> str:
     ``marks`` is how the effect keys of the incident's episode begin. Of two rollbacks the first can be undone once the
     second was.
     """
-    what = f"Deployment/{view.name}"
+    what = view.what
     if view.uid != proposal.target_uid:
         return f"{what} was deleted and made anew"
     if view.deleting:
@@ -89,12 +107,12 @@ def objection(proposal: Proposal, view: TargetView, marks: str) -> str:
     if not (view.contained_by or view.undone_by).startswith(marks):
         return f"{what} has the template {proposal.from_}, but not by this incident any more"
     if view.paused:
-        return f"{what} is paused: nothing would change until somebody resumes it"
+        return f"{what} {view.paused}"
     return ""
 
 
 def _objection_to_number(proposal: Proposal, view: TargetView) -> str:
-    what, written = f"Deployment/{view.name}", int(proposal.from_)
+    what, written = view.what, int(proposal.from_)
     pin = unpinning(proposal.autoscaler, view.autoscaler, written)
     if pin is None:
         return f"the autoscaler of {what} is not as we left it"
@@ -123,13 +141,13 @@ def unpinning(before: Autoscaler | None, now: Autoscaler | None, replicas: int) 
     return restored if limits == (min(before.min_replicas, replicas), replicas) else None
 
 
-def by_hand(record: OptionRecord, namespace: str, target: str, view: TargetView | None = None) -> str:
+def by_hand(record: OptionRecord, namespace: str, target: Target, view: TargetView | None = None) -> str:
     """How a person does what an undo would have done, after a look at what is there."""
-    where = f"deployment/{target} -n {namespace}"
+    where = f"{target.kind.lower()}/{target.name} -n {namespace}"
     if record.type == "RollBack":
         numbers = [one.number for one in view.revisions if one.template_hash == record.from_] if view else []
         if view and not numbers:
-            return f"by hand: apply the manifest from before; no ReplicaSet {record.from_} is kept"
+            return f"by hand: apply the manifest from before; no revision {record.from_} is kept"
         number = numbers[0] if numbers else "<the revision before>"
         return f"by hand: kubectl rollout undo {where} --to-revision={number}"
     scaling = f"by hand: kubectl scale {where} --replicas={record.from_}"

@@ -115,19 +115,19 @@ class Trust(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """One ReplicaSet of a Deployment, as much of it as a choice needs."""
+    """An earlier template that is kept, in a ReplicaSet or a ControllerRevision, as much of it as a choice needs."""
 
     uid: str
     name: str
     number: int
-    """The ``deployment.kubernetes.io/revision`` annotation."""
+    """As ``kubectl rollout undo --to-revision`` takes it."""
     template_hash: str
-    """The ``pod-template-hash`` label."""
+    """What its pods are labelled with."""
     images: tuple[str, ...] = ()
     healthy: bool = False
     """Whether a valid mark of ours says that it was healthy."""
     replicas: int = 0
-    """How many pods it has now."""
+    """How many pods a ReplicaSet has now; a ControllerRevision does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,23 +149,25 @@ class Autoscaler:
 
 @dataclass(frozen=True, slots=True)
 class TargetView:
-    """A Deployment as it is now: what a proposal and the check of a hold need, and no more."""
+    """A workload as it is now: what a proposal and the check of a hold need, and no more."""
 
+    kind: str
+    """One of WORKLOADS."""
     uid: str
     name: str
     resource_version: str
     generation: int
     observed_generation: int
     replicas: int
-    """``spec.replicas``."""
+    """How many pods are asked for: ``spec.replicas``, or one for each node that a DaemonSet is meant for."""
     running_replicas: int
-    """``status.replicas``."""
     updated_replicas: int
     current_hash: str
-    """The template hash of the ReplicaSet that equals the Deployment's template; empty while there is none yet."""
+    """The hash of the revision that equals the workload's template; empty while there is none yet."""
     revisions: tuple[Revision, ...]
     """Ordered by number, the newest last."""
-    paused: bool = False
+    paused: str = ""
+    """Why another template would change nothing, in words; empty when it would."""
     deleting: bool = False
     owner: str = ""
     """``Kind/name`` of the controller that owns it, and would undo what is done to it; empty when nobody does."""
@@ -178,20 +180,33 @@ class TargetView:
     scaled_by_us: bool = False
     """Whether ``managedFields`` shows our manager owning ``spec.replicas``."""
     complete_since: datetime | None = None
-    """Since when the present revision is fully rolled out; None while it is not."""
+    """Since when the present revision is fully rolled out; None while it is not, or where the status does not say."""
+    available_replicas: int = 0
+    stuck: tuple[str, ...] = ()
+    """Pods of an earlier template that are not ready, and behind which a StatefulSet waits for ever."""
     autoscaler: Autoscaler | None = None
     images: tuple[str, ...] = ()
     template_digest: str = ""
     template_json: str = ""
     """The pod template as canonical JSON; for the snapshot."""
     may_roll_back: bool = True
-    """Whether our own rights suffice to patch the Deployment (preflight)."""
+    """Whether our own rights suffice to patch the workload (preflight)."""
     may_scale: bool = True
     """Whether our own rights suffice to patch its scale, and its autoscaler if there is one (preflight)."""
     lacking: tuple[str, ...] = ()
     """The rights that we lack, in words: ``patch deployments.apps/scale in namespace models``."""
     lately_denied: bool = False
     """Whether they were denied for a moment only: an API server that has just started denies everything."""
+
+    @property
+    def what(self) -> str:
+        """Its kind and name, as ``kubectl`` takes them."""
+        return f"{self.kind}/{self.name}"
+
+    @property
+    def complete(self) -> bool:
+        """Whether the present revision is fully rolled out: every pod has it, and is available."""
+        return self.settled and bool(self.current_hash) and self.available_replicas == self.replicas > 0
 
     @property
     def settled(self) -> bool:
@@ -219,13 +234,14 @@ class Proposal:
     action: Literal["RollBack", "Scale"]
     class_: Literal["A", "B", "C", "D"]
     target_uid: str
+    target_kind: str
     target_name: str
     from_: str
     """The template hash or the number of replicas now."""
     to: str
     """The template hash or the number of replicas then."""
     revision_uid: str = ""
-    """The ReplicaSet to go back to; empty for Scale."""
+    """What keeps the template to go back to; empty for Scale."""
     autoscaler: Autoscaler | None = None
     """The autoscaler that has to be pinned first, if any; for an undo, as it was before it was pinned."""
     summary: str = ""
@@ -234,6 +250,11 @@ class Proposal:
     """What whoever approves should know: no healthy mark, Git reverts it, the images are the same."""
     digest: str = ""
     """sha256 over action, target UID, from, to and the written fields; never the resourceVersion."""
+
+    @property
+    def target(self) -> str:
+        """The target's kind and name, as ``kubectl`` takes them."""
+        return f"{self.target_kind}/{self.target_name}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ def _taken(s: Situation, view: TargetView) -> Snapshot:
     template = without_values(view.template_json)
     return Snapshot(
         time=s.now,
-        target=f"Deployment/{view.name} {view.uid}",
+        target=f"{view.what} {view.uid}",
         revision=f"{current.number} {current.name}" if current else "",
         images=tuple(clip(image, 253) for image in view.images[:16]),
         template_digest=view.template_digest or None,

@@ -11,6 +11,7 @@ from datetime import timedelta
 from tocsin.api.decision import Decision
 from tocsin.api.incident import Held, IncidentStatus, OptionRecord, OptionState, UndoStatus
 from tocsin.api.objects import clip
+from tocsin.api.policy import Target
 from tocsin.api.quantities import format_duration
 from tocsin.decide.ledger import parts_of
 from tocsin.decide.options import PASSING, Moved
@@ -40,7 +41,7 @@ def undo(s: Situation, status: IncidentStatus, decision: Decision) -> Verdict:
         return Verdict(status, counted=False, message=why)
     if refusal := _refusal(s, status, record, decision):
         return Verdict(status, counted=False, message=refusal)
-    by, reason, target = decision.spec.by, decision.spec.reason or "", _target(s)
+    by, reason, target = decision.spec.by, decision.spec.reason or "", _target(s).what
     attempt = 1 + (record.undo.attempt if record.undo else 0)
     begun = UndoStatus(by=by, time=s.now, reason=reason, attempt=attempt, was=record.state)
     what = what_comes_back(record, target)
@@ -135,7 +136,7 @@ def _by_hand(s: Situation, record: OptionRecord) -> str:
     return by_hand(record, s.incident.metadata.namespace, _target(s), view)
 
 
-def _target(s: Situation) -> str:
+def _target(s: Situation) -> Target:
     target = s.rules.model.target
     assert target is not None, "nothing was done without a target"
-    return target.name
+    return target

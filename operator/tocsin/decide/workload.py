@@ -1,4 +1,7 @@
-"""What a Deployment, its ReplicaSets and its autoscaler say, read from the API server's own words."""
+"""What a workload of ``apps/v1``, its earlier templates and its autoscaler say, in the API server's own words.
+
+A Deployment keeps its earlier templates in ReplicaSets, a StatefulSet or DaemonSet in ControllerRevisions.
+"""
 
 from __future__ import annotations
 
@@ -10,16 +13,21 @@ from typing import Any
 
 from tocsin.api.objects import clip
 from tocsin.api.quantities import parse_time
+from tocsin.api.workload import WORKLOADS
 from tocsin.decide.situation import Autoscaler, Revision, TargetView
 
 HEALTHY = "tocsin.dev/healthy"
-"""On a ReplicaSet: it was healthy. Valid only with the value of ``mark_of``, because annotations get copied."""
+"""On what keeps a template: it was healthy. Valid with the value of ``mark_of`` only: annotations get copied."""
 CONTAINED_BY = "tocsin.dev/contained-by"
-"""On a Deployment: the key of the last effect of ours that rolled it back; an undo takes it away."""
+"""On a workload: the key of the last effect of ours that rolled it back; an undo takes it away."""
 UNDONE_BY = "tocsin.dev/undone-by"
-"""On a Deployment: the key of the undo that rolled it forward again; the next containment takes it away."""
+"""On a workload: the key of the undo that rolled it forward again; the next containment takes it away."""
 REVISION = "deployment.kubernetes.io/revision"
 TEMPLATE_HASH = "pod-template-hash"
+POD_REVISION = "controller-revision-hash"
+"""The label of a StatefulSet's pods: the name of the ControllerRevision that they were made from."""
+PAUSED = "is paused: nothing would change until somebody resumes it"
+ON_DELETE = "has the updateStrategy OnDelete: nothing would change until somebody deletes its pods"
 
 Json = Mapping[str, Any]
 
@@ -40,17 +48,21 @@ def sha256(text: str) -> str:
 
 
 def bare_template(workload: Json) -> dict[str, Any]:
-    """The pod template without the label that the controller adds; equal for a Deployment and its ReplicaSet."""
-    template: dict[str, Any] = dict(workload["spec"]["template"])
+    """The pod template without what controllers add; equal for a workload and what keeps it.
+
+    A ControllerRevision keeps it as a strategic merge patch, which says that it replaces all that was there.
+    """
+    kept = workload["data"]["spec"]["template"] if "data" in workload else workload["spec"]["template"]
+    template: dict[str, Any] = {name: value for name, value in kept.items() if name != "$patch"}
     metadata = dict(template.get("metadata", {}))
     labels = metadata.get("labels", {})
     metadata["labels"] = {name: value for name, value in labels.items() if name != TEMPLATE_HASH}
     return template | {"metadata": metadata}
 
 
-def label_selector(deployment: Json) -> str:
-    """The Deployment's selector as a list request takes it."""
-    selector = deployment["spec"]["selector"]
+def label_selector(workload: Json) -> str:
+    """The workload's selector as a list request takes it."""
+    selector = workload["spec"]["selector"]
     terms = [f"{name}={value}" for name, value in selector.get("matchLabels", {}).items()]
     for one in selector.get("matchExpressions", []):
         match one["operator"]:
@@ -63,21 +75,21 @@ def label_selector(deployment: Json) -> str:
     return ",".join(terms)
 
 
-def owned_by(deployment: Json, replica_sets: Iterable[Json]) -> tuple[Json, ...]:
-    """The ReplicaSets that this very Deployment controls, in the order of their revisions, the newest last."""
-    uid = deployment["metadata"]["uid"]
-    ours = [one for one in replica_sets if _controller(one).get("uid") == uid]
+def owned_by(workload: Json, kept: Iterable[Json]) -> tuple[Json, ...]:
+    """What this very workload controls of those that keep templates, in the order of their revisions."""
+    uid = workload["metadata"]["uid"]
+    ours = [one for one in kept if _controller(one).get("uid") == uid]
     living = [one for one in ours if "deletionTimestamp" not in one["metadata"]]
     return tuple(sorted(living, key=lambda one: (_number(one), one["metadata"]["name"])))
 
 
-def autoscaler_of(deployment: Json, autoscalers: Iterable[Json]) -> Autoscaler | None:
-    """The HorizontalPodAutoscaler that scales this Deployment; the first by name when there are several."""
-    name = deployment["metadata"]["name"]
+def autoscaler_of(workload: Json, autoscalers: Iterable[Json]) -> Autoscaler | None:
+    """The HorizontalPodAutoscaler that scales this workload; the first by name when there are several."""
+    name = workload["metadata"]["name"]
     for one in sorted(autoscalers, key=lambda one: str(one["metadata"]["name"])):
         spec, target = one["spec"], one["spec"]["scaleTargetRef"]
         group = target.get("apiVersion", "").rpartition("/")[0]
-        if (group, target["kind"], target["name"]) == ("apps", "Deployment", name):
+        if (group, target["kind"], target["name"]) == ("apps", workload["kind"], name):
             return Autoscaler(
                 name=one["metadata"]["name"],
                 uid=one["metadata"]["uid"],
@@ -88,42 +100,62 @@ def autoscaler_of(deployment: Json, autoscalers: Iterable[Json]) -> Autoscaler |
     return None
 
 
+def stuck_behind(workload: Json, current: str, pods: Iterable[Json]) -> tuple[str, ...]:
+    """The pods of an earlier template that are not ready, and behind which this StatefulSet waits for ever.
+
+    It replaces one pod after the other, in order, each when all others are ready: a bad template whose pods never
+    become ready keeps the good one from being rolled out (kubernetes.io, StatefulSet, forced rollback).
+    """
+    if workload["kind"] != "StatefulSet" or workload["spec"].get("podManagementPolicy") == "Parallel" or not current:
+        return ()
+    name, uid = f"{workload['metadata']['name']}-{current}", workload["metadata"]["uid"]
+    ours = [one for one in pods if _controller(one).get("uid") == uid and "deletionTimestamp" not in one["metadata"]]
+    earlier = [one for one in ours if one["metadata"].get("labels", {}).get(POD_REVISION) != name]
+    return tuple(sorted(one["metadata"]["name"] for one in earlier if not _is_ready(one)))
+
+
 def view_of(
-    deployment: Json,
-    replica_sets: Sequence[Json],
+    workload: Json,
+    kept: Sequence[Json],
     autoscaler: Autoscaler | None,
     *,
     manager: str,
     may_roll_back: bool = True,
     may_scale: bool = True,
     lacking: tuple[str, ...] = (),
+    pods: Iterable[Json] = (),
 ) -> TargetView:
-    """One Deployment as decisions see it: its ReplicaSets as ``owned_by`` gives them, ``manager`` our field manager."""
-    metadata, spec, status = deployment["metadata"], deployment["spec"], deployment.get("status", {})
-    current = _current(deployment, replica_sets)
-    template = canonical(bare_template(deployment))
-    owner = _controller(deployment)
+    """One workload as decisions see it: its revisions as ``owned_by`` gives them, ``manager`` our field manager."""
+    metadata, status = workload["metadata"], workload.get("status", {})
+    current = _current(workload, kept)
+    template = canonical(bare_template(workload))
+    owner = _controller(workload)
+    wanted, running, updated, available = _counts(workload)
+    current_hash = _hash(current) if current else ""
     return TargetView(
+        kind=workload["kind"],
         uid=metadata["uid"],
         name=metadata["name"],
         resource_version=metadata["resourceVersion"],
         generation=metadata.get("generation", 0),
         observed_generation=status.get("observedGeneration", 0),
-        replicas=spec.get("replicas", 1),
-        running_replicas=status.get("replicas", 0),
-        updated_replicas=status.get("updatedReplicas", 0),
-        current_hash=_hash(current) if current else "",
-        revisions=tuple(_revision(one) for one in replica_sets),
-        paused=spec.get("paused", False),
+        replicas=wanted,
+        running_replicas=running,
+        updated_replicas=updated,
+        available_replicas=available,
+        current_hash=current_hash,
+        revisions=tuple(_revision(one) for one in kept),
+        paused=_paused(workload),
         deleting="deletionTimestamp" in metadata,
         owner=f"{owner['kind']}/{owner['name']}" if owner else "",
         git_owner=_git_owner(metadata),
         contained_by=metadata.get("annotations", {}).get(CONTAINED_BY, ""),
         undone_by=metadata.get("annotations", {}).get(UNDONE_BY, ""),
-        scaled_by_us=is_scaled_by(deployment, manager),
-        complete_since=_complete_since(deployment, current),
+        scaled_by_us=is_scaled_by(workload, manager),
+        complete_since=_complete_since(workload, current) if workload["kind"] == "Deployment" else None,
+        stuck=stuck_behind(workload, current_hash, pods),
         autoscaler=autoscaler,
-        images=_images(deployment),
+        images=_images(bare_template(workload)),
         template_digest=sha256(template),
         template_json=template,
         may_roll_back=may_roll_back,
@@ -132,18 +164,35 @@ def view_of(
     )
 
 
-def is_scaled_by(deployment: Json, manager: str) -> bool:
+def _counts(workload: Json) -> tuple[int, int, int, int]:
+    """How many pods are wanted, there, of the present template, and available."""
+    spec, status = workload["spec"], workload.get("status", {})
+    if workload["kind"] == "DaemonSet":
+        fields = ("desiredNumberScheduled", "currentNumberScheduled", "updatedNumberScheduled", "numberAvailable")
+        wanted, running, updated, available = (status.get(name, 0) for name in fields)
+        return wanted, running, updated, available
+    running, updated, available = (status.get(f, 0) for f in ("replicas", "updatedReplicas", "availableReplicas"))
+    return spec.get("replicas", 1), running, updated, available
+
+
+def _paused(workload: Json) -> str:
+    if workload["spec"].get("paused"):
+        return PAUSED
+    return ON_DELETE if workload["spec"].get("updateStrategy", {}).get("type") == "OnDelete" else ""
+
+
+def is_scaled_by(workload: Json, manager: str) -> bool:
     """Whether ``managedFields`` shows this field manager owning the number of replicas."""
     return any(
         entry.get("manager") == manager and "f:replicas" in entry.get("fieldsV1", {}).get("f:spec", {})
-        for entry in deployment["metadata"].get("managedFields", [])
+        for entry in workload["metadata"].get("managedFields", [])
     )
 
 
-def _current(deployment: Json, replica_sets: Iterable[Json]) -> Json | None:
-    """The ReplicaSet of the present template; as for the controller, the oldest when several have it."""
-    template = bare_template(deployment)
-    same = [one for one in replica_sets if bare_template(one) == template]
+def _current(workload: Json, kept: Iterable[Json]) -> Json | None:
+    """What keeps the present template; as for the controllers, the oldest when several have it."""
+    template = bare_template(workload)
+    same = [one for one in kept if bare_template(one) == template]
     return min(same, key=lambda one: str(one["metadata"]["creationTimestamp"]), default=None)
 
 
@@ -179,17 +228,17 @@ def _instant(text: str | None) -> datetime | None:
         return None
 
 
-def _revision(replica_set: Json) -> Revision:
-    metadata = replica_set["metadata"]
-    template_hash = _hash(replica_set)
+def _revision(kept: Json) -> Revision:
+    metadata = kept["metadata"]
+    template_hash = _hash(kept)
     return Revision(
         uid=metadata["uid"],
         name=metadata["name"],
-        number=_number(replica_set),
+        number=_number(kept),
         template_hash=template_hash,
-        images=_images(replica_set),
+        images=_images(bare_template(kept)),
         healthy=metadata.get("annotations", {}).get(HEALTHY) == mark_of(metadata["uid"], template_hash),
-        replicas=replica_set.get("status", {}).get("replicas", 0),
+        replicas=kept.get("status", {}).get("replicas", 0),
     )
 
 
@@ -212,14 +261,22 @@ def _controller(thing: Json) -> Json:
     return next((one for one in owners if one.get("controller")), {})
 
 
-def _number(replica_set: Json) -> int:
-    text = str(replica_set["metadata"].get("annotations", {}).get(REVISION, ""))
+def _number(kept: Json) -> int:
+    if "data" in kept:
+        return int(kept.get("revision", 0))
+    text = str(kept["metadata"].get("annotations", {}).get(REVISION, ""))
     return int(text) if text.isdecimal() and len(text) < 19 else 0  # anybody may write an annotation
 
 
-def _hash(replica_set: Json) -> str:
-    return str(replica_set["metadata"].get("labels", {}).get(TEMPLATE_HASH, ""))
+def _hash(kept: Json) -> str:
+    label = WORKLOADS[_controller(kept)["kind"]].hash_label
+    return str(kept["metadata"].get("labels", {}).get(label, ""))
 
 
-def _images(workload: Json) -> tuple[str, ...]:
-    return tuple(one.get("image", "") for one in workload["spec"]["template"]["spec"]["containers"])
+def _images(template: Json) -> tuple[str, ...]:
+    return tuple(one.get("image", "") for one in template["spec"]["containers"])
+
+
+def _is_ready(pod: Json) -> bool:
+    conditions: list[Json] = pod.get("status", {}).get("conditions", [])
+    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)

@@ -117,9 +117,8 @@ def of_trust(store: Store) -> Iterator[Wake]:
         yield Wake(Key("policy", policy))
 
 
-def of_deployment(store: Store, namespace: str, name: str, *, came_or_went: bool) -> Iterator[Wake]:
+def of_workload(store: Store, namespace: str, target: Target, *, came_or_went: bool) -> Iterator[Wake]:
     """The open incidents of a target, and its policies when it has come or gone."""
-    target = Target(api_version="apps/v1", kind="Deployment", name=name)
     yield from _open(store.incidents_on(namespace, target))
     if came_or_went:
         for policy in store.policies_on(namespace, target):

@@ -126,16 +126,15 @@ class Engine:
         if before != self.store.holds.get(name):
             self._wake(bearing.of_namespace(self.store, name))
 
-    def take_deployment(self, namespace: str, name: str, *, came_or_went: bool) -> None:
-        """A Deployment was seen: what holds on it, and what is said of it, may have changed."""
-        wakes = list(bearing.of_deployment(self.store, namespace, name, came_or_went=came_or_went))
+    def take_workload(self, namespace: str, target: Target, *, came_or_went: bool) -> None:
+        """A workload was seen: what holds on it, and what is said of it, may have changed."""
+        wakes = list(bearing.of_workload(self.store, namespace, target, came_or_went=came_or_went))
         self._wake(wakes)
         if self._term is None:
             return
         for key, _ in wakes:
             if key.work == "incident":
                 self._term.incidents.looks.drop(Pair(*key.about))
-        target = Target(api_version="apps/v1", kind="Deployment", name=name)
         for policy in self.store.policies_on(namespace, target):
             for model in _models_on(self.store.policy(*policy), target):
                 self._term.revisions.look(Pair(*policy, model))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import structlog
@@ -31,6 +31,8 @@ class Revisions:
     leads: Callable[[float], bool]
     _wait: dict[Pair, datetime] = field(default_factory=dict)
     """Until when a pair need not be looked at; forgotten when its target changes."""
+    _complete: dict[Pair, tuple[str, str, datetime]] = field(default_factory=dict)
+    """Of a pair whose target does not say it: which revision of which object was found rolled out, and since when."""
 
     def look(self, pair: Pair) -> None:
         """The target has changed: look at it at the next occasion."""
@@ -52,10 +54,11 @@ class Revisions:
         view = await self.targets.view(pair.namespace, rules.model.target)
         if not isinstance(view, TargetView):
             return
+        view = self._since(pair, view, now)
         revision = to_mark(view, healthy_after, now)
         if revision is not None:
             try:
-                if not await mark_healthy(self.api, pair.namespace, revision):
+                if not await mark_healthy(self.api, pair.namespace, view.kind, revision):
                     return
             except ApiError as refused:
                 if refused.code != 403:
@@ -64,3 +67,19 @@ class Revisions:
                 return
             log.info("revision marked as healthy", revision=revision.name, namespace=pair.namespace)
         self._wait[pair] = next_look(view, healthy_after, now)
+
+    def _since(self, pair: Pair, view: TargetView, now: datetime) -> TargetView:
+        """The view with since when it is complete: only a Deployment's status tells, of others it is since we saw it.
+
+        After a fail-over that begins anew: a mark comes later then, never too early.
+        """
+        if view.kind == "Deployment":
+            return view
+        if not view.complete:
+            self._complete.pop(pair, None)
+            return view
+        uid, template_hash, since = self._complete.get(pair, ("", "", now))
+        if (uid, template_hash) != (view.uid, view.current_hash):
+            since = now
+        self._complete[pair] = (view.uid, view.current_hash, since)
+        return replace(view, complete_since=since)

@@ -17,6 +17,8 @@ import kopf
 import structlog
 
 from tocsin.api.objects import GROUP, VERSION
+from tocsin.api.policy import Target
+from tocsin.api.workload import WORKLOADS
 from tocsin.apiserver import configured
 from tocsin.engine.engine import Engine
 from tocsin.observe.cluster import PLURALS
@@ -90,7 +92,8 @@ class Doors:
         for kind, plural in PLURALS.items():
             kopf.on.event(GROUP, VERSION, plural, id=plural, registry=registry)(self._door(kind))
         kopf.on.event("v1", "namespaces", id="namespaces", registry=registry)(self._namespace)
-        kopf.on.event("apps", "v1", "deployments", id="deployments", registry=registry)(self._deployment)
+        for kind, workload in WORKLOADS.items():
+            kopf.on.event("apps", "v1", workload.plural, id=workload.plural, registry=registry)(self._workload(kind))
         return registry
 
     def _door(self, kind: str) -> Any:
@@ -104,10 +107,14 @@ class Doors:
         gone = event["type"] == "DELETED"
         self._hand(self._engine.take_namespace, metadata["name"], metadata.get("labels", {}), gone=gone)
 
-    async def _deployment(self, event: Mapping[str, Any], **_: Any) -> None:
-        metadata = event["object"]["metadata"]
-        turning = event["type"] in ("ADDED", "DELETED")
-        self._hand(self._engine.take_deployment, metadata["namespace"], metadata["name"], came_or_went=turning)
+    def _workload(self, kind: Any) -> Any:
+        async def seen(event: Mapping[str, Any], **_: Any) -> None:
+            metadata = event["object"]["metadata"]
+            target = Target(api_version="apps/v1", kind=kind, name=metadata["name"])
+            turning = event["type"] in ("ADDED", "DELETED")
+            self._hand(self._engine.take_workload, metadata["namespace"], target, came_or_went=turning)
+
+        return seen
 
 
 class _NoDifference(kopf.DiffBaseStorage):

@@ -9,6 +9,7 @@ from typing import Any
 
 from tocsin.api.objects import clip
 from tocsin.api.policy import Target
+from tocsin.api.workload import WORKLOADS
 from tocsin.apiserver import CACHED, FIELD_MANAGER, ApiError, ApiServer, NoAnswer, path
 from tocsin.clock import Clock
 from tocsin.decide.situation import NoTarget, TargetView
@@ -30,11 +31,16 @@ class _Right:
 
     def words(self, namespace: str) -> str:
         part = f"/{self.subresource}" if self.subresource else ""
-        return f"{self.verb} {self.resource}.{self.group}{part} in namespace {namespace}"
+        whole = f"{self.resource}.{self.group}" if self.group else self.resource
+        return f"{self.verb} {whole}{part} in namespace {namespace}"
+
+
+_FREEING = {"StatefulSet": (_Right("list", "", "pods"), _Right("delete", "", "pods"))}
+"""What else a rollback needs: a StatefulSet waits for ever behind a pod that does not become ready."""
 
 
 class Targets:
-    """Reads Deployments with all that bears on them."""
+    """Reads workloads with all that bears on them."""
 
     def __init__(self, api: ApiServer, clock: Clock) -> None:
         self._api = api
@@ -82,36 +88,55 @@ class Targets:
             return NoTarget("Unreadable", f"{target.kind}/{target.name}: {clip(str(lost), 500)}")
 
     async def _view(self, namespace: str, target: Target) -> TargetView:
-        deployment = await self._api.get(path(target.api_version, "deployments", namespace, target.name))
-        scaling = _Right("patch", "apps", "deployments", "scale", target.name)
-        rolling = _Right("patch", "apps", "deployments", name=target.name)
-        sets, autoscalers, may_roll_back, may_scale = await _together(
-            self._replica_sets(namespace, deployment),
+        kind = WORKLOADS[target.kind]
+        workload = await self._api.get(path(target.api_version, kind.plural, namespace, target.name))
+        scaling = _Right("patch", "apps", kind.plural, "scale", target.name)
+        rolling = (_Right("patch", "apps", kind.plural, name=target.name), *_FREEING.get(target.kind, ()))
+        rights = (*rolling, *((scaling,) if "Scale" in kind.can else ()))
+        kept, autoscalers, pods, *granted = await _together(
+            self._kept(namespace, workload, kind.keeps),
             self._autoscalers(namespace),
-            self._may(namespace, rolling),
-            self._may(namespace, scaling),
+            self._pods(namespace, workload),
+            *(self._may(namespace, right) for right in rights),
         )
-        lacking = [right for right, granted in ((rolling, may_roll_back), (scaling, may_scale)) if not granted]
-        autoscaler = autoscaler_of(deployment, autoscalers or ())
+        lacking = [right for right, allowed in zip(rights, granted, strict=True) if not allowed]
+        may_roll_back = not any(right in lacking for right in rolling)
+        autoscaler = autoscaler_of(workload, autoscalers or ())
         if autoscalers is None:
             lacking.append(_Right("list", "autoscaling", "horizontalpodautoscalers"))
         elif autoscaler:
             pinning = _Right("patch", "autoscaling", "horizontalpodautoscalers", name=autoscaler.name)
             lacking += [] if await self._may(namespace, pinning) else [pinning]
         return view_of(
-            deployment,
-            sets,
+            workload,
+            kept,
             autoscaler,
             manager=FIELD_MANAGER,
             may_roll_back=may_roll_back,
-            may_scale=all(right == rolling for right in lacking),
+            may_scale=all(right in rolling for right in lacking),
             lacking=tuple(right.words(namespace) for right in lacking),
+            pods=pods,
         )
 
-    async def _replica_sets(self, namespace: str, deployment: Any) -> Any:
-        where = path("apps/v1", "replicasets", namespace)
-        answer = await self._api.get(where, labelSelector=label_selector(deployment), **CACHED)
-        return owned_by(deployment, answer["items"])
+    async def _kept(self, namespace: str, workload: Any, plural: str) -> Any:
+        """What keeps its templates."""
+        where = path("apps/v1", plural, namespace)
+        answer = await self._api.get(where, labelSelector=label_selector(workload), **CACHED)
+        return owned_by(workload, answer["items"])
+
+    async def _pods(self, namespace: str, workload: Any) -> Any:
+        """The pods behind which a StatefulSet may wait; none when we may not list them, which forbids rolling back."""
+        if workload["kind"] != "StatefulSet":
+            return ()
+        try:
+            answer = await self._api.get(
+                path("v1", "pods", namespace), labelSelector=label_selector(workload), **CACHED
+            )
+        except ApiError as refused:
+            if refused.code == 403:
+                return ()
+            raise
+        return answer["items"]
 
     async def _autoscalers(self, namespace: str) -> Any:
         """The autoscalers of the namespace; None when we may not list them, which forbids scaling only."""

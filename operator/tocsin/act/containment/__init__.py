@@ -1,9 +1,9 @@
-"""How a model is contained, and how that is taken back: two modules per kind of workload."""
+"""How a model is contained, and how that is taken back: two modules for each way of doing it."""
 
 from __future__ import annotations
 
-from tocsin.act.containment.deployment import contain
-from tocsin.act.containment.deployment_undo import undo
+from tocsin.act.containment.workload import contain
+from tocsin.act.containment.workload_undo import undo
 from tocsin.api.objects import clip
 from tocsin.apiserver import ApiServer
 from tocsin.clock import Clock

@@ -1,4 +1,4 @@
-"""How what was written to a Deployment is taken back: only while it is there as it was written, and as a whole.
+"""How what was written to a workload is taken back: only while it is there as it was written, and as a whole.
 
 The number of replicas comes first and the autoscaler's fields last: whoever is interrupted in between finds them
 pinned, and goes on. What is put back carries a mark of its own, and no longer that of the containment.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tocsin.act.containment.deployment import Answer, Live, Work, bring
+from tocsin.act.containment.workload import Answer, Live, Work, bring
 from tocsin.apiserver import UNDO_MANAGER, ApiServer
 from tocsin.clock import Clock
 from tocsin.decide.plan import Undo
@@ -60,7 +60,7 @@ class _Undoing(Work):
         if self._unpinning(view) != {} or (is_as_written and view.scaled_by_us):
             return None
         moves_by_itself = view.autoscaler and (self.proposal.autoscaler or not is_as_written)
-        if moves_by_itself or (str(view.replicas) == to and is_scaled_by(live.deployment, self.manager)):
+        if moves_by_itself or (str(view.replicas) == to and is_scaled_by(live.workload, self.manager)):
             return Answer("Done", f"read back: {self.what} has replicas: {view.replicas}")
         return None
 

@@ -1,4 +1,4 @@
-"""How a Deployment is rolled back or scaled: read, rehearsed, written under a guard, read back."""
+"""How a workload of ``apps/v1`` is rolled back or scaled: read, rehearsed, written under a guard, read back."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from tocsin.api.objects import clip
+from tocsin.api.workload import WORKLOADS
 from tocsin.apiserver import CACHED, FIELD_MANAGER, ApiError, ApiServer, NoAnswer, path
 from tocsin.clock import Clock
 from tocsin.decide.plan import Contain
@@ -16,10 +17,10 @@ from tocsin.decide.situation import Proposal, TargetView
 from tocsin.decide.workload import (
     CONTAINED_BY,
     REVISION,
-    TEMPLATE_HASH,
     UNDONE_BY,
     autoscaler_of,
     bare_template,
+    label_selector,
     owned_by,
     view_of,
 )
@@ -63,10 +64,13 @@ class Answer:
 class Live:
     """The target as it was just read."""
 
-    deployment: Mapping[str, Any]
-    replica_sets: tuple[Mapping[str, Any], ...]
+    workload: Mapping[str, Any]
+    kept: tuple[Mapping[str, Any], ...]
+    """What keeps the templates that are left and gone to."""
     view: TargetView
     autoscaler_version: str = ""
+    pods: tuple[Mapping[str, Any], ...] = ()
+    """Of a StatefulSet that is rolled back, which may wait behind one of them."""
 
 
 async def contain(api: ApiServer, namespace: str, effect: Contain, clock: Clock) -> Answer:
@@ -121,25 +125,35 @@ class Work:
         self._namespace = namespace
         self.key = key
         self.proposal = proposal
-        self.what = f"Deployment/{proposal.target_name}"
-        self._where = path("apps/v1", "deployments", namespace, proposal.target_name)
+        self.what = proposal.target
+        self._kind = WORKLOADS[proposal.target_kind]
+        self._where = path("apps/v1", self._kind.plural, namespace, proposal.target_name)
 
     async def read(self, *, consistent: bool = False) -> Live:
         """The target, with what the action needs beside it; consistent when our own writes must be seen."""
         how = {} if consistent else CACHED
         if self.proposal.action == "RollBack":
-            where = path("apps/v1", "replicasets", self._namespace)
-            hashes = f"{TEMPLATE_HASH} in ({self.proposal.from_},{self.proposal.to})"
+            where = path("apps/v1", self._kind.keeps, self._namespace)
+            hashes = f"{self._kind.hash_label} in ({self.proposal.from_},{self.proposal.to})"
             listing = self._api.get(where, labelSelector=hashes, **how)
-            answer, deployment = await asyncio.gather(listing, self._api.get(self._where))
-            sets = owned_by(deployment, answer["items"])
-            return Live(deployment, sets, view_of(deployment, sets, None, manager=FIELD_MANAGER))
+            answer, workload = await asyncio.gather(listing, self._api.get(self._where))
+            kept, pods = owned_by(workload, answer["items"]), await self._pods(workload)
+            view = view_of(workload, kept, None, manager=FIELD_MANAGER, pods=pods)
+            return Live(workload, kept, view, pods=tuple(pods))
         listing = self._api.get(path("autoscaling/v2", "horizontalpodautoscalers", self._namespace), **how)
-        answer, deployment = await asyncio.gather(listing, self._api.get(self._where))
-        autoscaler = autoscaler_of(deployment, answer["items"])
+        answer, workload = await asyncio.gather(listing, self._api.get(self._where))
+        autoscaler = autoscaler_of(workload, answer["items"])
         versions = {one["metadata"]["uid"]: one["metadata"]["resourceVersion"] for one in answer["items"]}
         version = versions[autoscaler.uid] if autoscaler else ""
-        return Live(deployment, (), view_of(deployment, (), autoscaler, manager=FIELD_MANAGER), version)
+        return Live(workload, (), view_of(workload, (), autoscaler, manager=FIELD_MANAGER), version)
+
+    async def _pods(self, workload: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+        """The pods behind which a StatefulSet may wait; of the others none matters."""
+        if self.proposal.target_kind != "StatefulSet":
+            return []
+        where = path("v1", "pods", self._namespace)
+        found: list[Mapping[str, Any]] = (await self._api.get(where, labelSelector=label_selector(workload)))["items"]
+        return found
 
     def judge(self, live: Live) -> Answer | None:
         """The end of it, if it is done, impossible, or no longer what was proposed; None to go on and write."""
@@ -156,14 +170,15 @@ class Work:
         view, proposal = live.view, self.proposal
         if view.current_hash == proposal.to:
             if view.contained_by == self.key:
-                return Answer("Done", f"read back: {self.what} has the template {proposal.to}")
+                done = Answer("Done", f"read back: {self.what} has the template {proposal.to}")
+                return None if view.stuck else done
             return Answer("Conflict", f"{self.what} already has the template {proposal.to}, but not by this effect")
         if view.current_hash != proposal.from_:
             return Answer("Conflict", f"{self.what} has another template by now, no longer {proposal.from_}")
         if view.contained_by == self.key:
             return Answer("Conflict", f"{self.what} was rolled back by this effect, and somebody has undone it")
         if view.paused:
-            return Answer("Conflict", f"{self.what} was paused: a rollback would change nothing")
+            return Answer("Conflict", f"{self.what} {view.paused}")
         if all(one.uid != proposal.revision_uid for one in view.revisions):
             return Answer("Conflict", f"{self.what} no longer keeps the revision {proposal.to}")
         return None
@@ -185,14 +200,17 @@ class Work:
 
     async def write(self, live: Live, *, dry_run: bool) -> Answer | None:
         """Write under the guard of the resourceVersion; an answer when the server would change what is written."""
+        if self.proposal.action == "RollBack" and live.view.current_hash == self.proposal.to:
+            await self._free(live, dry_run=dry_run)
+            return None
         if self.proposal.action == "RollBack":
             return await self._write_template(live, dry_run=dry_run)
         return await self._write_replicas(live, dry_run=dry_run)
 
     async def _write_template(self, live: Live, *, dry_run: bool) -> Answer | None:
-        source = next(one for one in live.replica_sets if one["metadata"]["uid"] == self.proposal.revision_uid)
+        source = next(one for one in live.kept if one["metadata"]["uid"] == self.proposal.revision_uid)
         template = bare_template(source)
-        annotations = _annotations(live.deployment, source) | {self.mark: self.key}
+        annotations = _annotations(live.workload, source) | {self.mark: self.key}
         annotations.pop(self.other_mark, None)
         operations: list[dict[str, Any]] = [
             {"op": "replace", "path": "/metadata/resourceVersion", "value": live.view.resource_version},
@@ -203,6 +221,19 @@ class Work:
         if bare_template(written) != template:
             return Answer("Refused", f"the API server would change the template that is restored to {self.what}")
         return None
+
+    async def _free(self, live: Live, *, dry_run: bool) -> None:
+        """Delete the pods behind which the StatefulSet waits; one that has changed since may have become ready."""
+        for pod in live.pods:
+            metadata = pod["metadata"]
+            if metadata["name"] in live.view.stuck:
+                guard = {"uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"]}
+                where = path("v1", "pods", self._namespace, metadata["name"])
+                try:
+                    await self._api.delete(where, guard, dry_run=dry_run)
+                except ApiError as refused:
+                    if refused.code not in {404, 409}:
+                        raise
 
     async def _write_replicas(self, live: Live, *, dry_run: bool) -> Answer | None:
         autoscaler = live.view.autoscaler
@@ -228,7 +259,11 @@ class Work:
 
     async def confirm(self) -> Answer:
         """What stands there after the write was accepted."""
-        verdict = self.judge(await self.read(consistent=True))
+        live = await self.read(consistent=True)
+        if live.view.stuck and live.view.current_hash == self.proposal.to:
+            await self._free(live, dry_run=False)
+            live = await self.read(consistent=True)
+        verdict = self.judge(live)
         if verdict is None:
             return Answer("Conflict", f"accepted, and reverted at once: {self.what} is as it was before")
         return verdict
@@ -249,9 +284,14 @@ def _scale(guard: dict[str, str], replicas: int) -> dict[str, Any]:
     return {"apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": guard, "spec": {"replicas": replicas}}
 
 
-def _annotations(deployment: Mapping[str, Any], source: Mapping[str, Any]) -> dict[str, str]:
-    """The annotations as kubectl's rollback sets them, those apart that speak of the live object."""
-    kept = {name: value for name, value in _annotated(deployment).items() if _own(name)}
+def _annotations(workload: Mapping[str, Any], source: Mapping[str, Any]) -> dict[str, str]:
+    """The annotations as kubectl's rollback sets them, those apart that speak of the live object.
+
+    It takes those of a ReplicaSet back with the template; a ControllerRevision keeps the template alone.
+    """
+    if "data" in source:
+        return dict(_annotated(workload))
+    kept = {name: value for name, value in _annotated(workload).items() if _own(name)}
     return kept | {name: value for name, value in _annotated(source).items() if not _own(name)}
 
 

@@ -1,0 +1,221 @@
+"""Is every kind of workload contained and undone by one contract? On its real controller; no node takes its pods."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from tests.act import deployments as d
+from tests.cluster.access import Access
+from tests.cluster.workloads import model_deployment
+from tocsin.api.policy import Option, Target
+from tocsin.api.workload import WORKLOADS
+from tocsin.apiserver import ApiServer, NoAnswer, path
+from tocsin.clock import SystemClock
+from tocsin.decide.plan import Contain
+from tocsin.decide.proposal import propose
+from tocsin.decide.situation import Proposal, Refusal, TargetView
+from tocsin.observe.targets import Targets
+
+
+def a_workload(kind: str, namespace: str, version: str) -> dict[str, Any]:
+    """Of one pod, that stays Pending."""
+    made = model_deployment(d.NAME, namespace, version=version, image=f"fraud:{version}")
+    made["kind"] = kind
+    made["spec"]["template"]["spec"]["nodeSelector"] = {"no-such": "node"}
+    if kind == "StatefulSet":
+        made["spec"]["serviceName"] = d.NAME
+    if kind == "DaemonSet":
+        del made["spec"]["replicas"]
+    return made
+
+
+@dataclass(frozen=True)
+class Site:
+    """One workload in one namespace."""
+
+    cluster: Access
+    namespace: str
+    kind: str
+
+    def where(self, subresource: str = "") -> str:
+        return path("apps/v1", WORKLOADS[self.kind].plural, self.namespace, d.NAME, subresource)
+
+    def live(self) -> Any:
+        return self.cluster.api("GET", self.where())
+
+    def image(self) -> str:
+        return str(self.live()["spec"]["template"]["spec"]["containers"][0]["image"])
+
+    def made(self, version: str = "v1") -> None:
+        self.cluster.api(
+            "POST",
+            path("apps/v1", WORKLOADS[self.kind].plural, self.namespace),
+            a_workload(self.kind, self.namespace, version),
+        )
+        self.taken_up()
+
+    def rolled(self, version: str) -> None:
+        template = a_workload(self.kind, self.namespace, version)["spec"]["template"]
+        self.cluster.api("PATCH", self.where(), {"spec": {"template": template}})
+        self.taken_up()
+
+    def taken_up(self) -> None:
+        def seen() -> bool:
+            found = self.live()
+            observed = found.get("status", {}).get("observedGeneration", 0) >= found["metadata"]["generation"]
+            return bool(observed) and bool(self.view().current_hash)
+
+        self.cluster.wait(seen, 30, f"the controller of {self.kind}", every=0.05)
+
+    def view(self) -> TargetView:
+        target = Target.model_validate({"apiVersion": "apps/v1", "kind": self.kind, "name": d.NAME})
+
+        async def look(api: ApiServer) -> TargetView:
+            found = await Targets(api, SystemClock()).view(self.namespace, target)
+            assert isinstance(found, TargetView), found
+            return found
+
+        return d.ask(self.cluster.kubeconfig, look)
+
+    def planned(self, option: Option = d.PREVIOUS) -> Contain:
+        proposal = propose(option, self.view(), frozenset())
+        assert isinstance(proposal, Proposal), proposal
+        return Contain(f"uid/1/contain/{option.name}/1", proposal)
+
+
+KINDS = sorted(WORKLOADS)
+SCALED = [kind for kind in KINDS if "Scale" in WORKLOADS[kind].can]
+
+
+@pytest.fixture
+def site(cluster: Access, namespace: str, request: pytest.FixtureRequest) -> Site:
+    made = Site(cluster, namespace, request.param)
+    made.made("v1")
+    return made
+
+
+each = pytest.mark.parametrize("site", KINDS, indirect=True)
+each_scaled = pytest.mark.parametrize("site", SCALED, indirect=True)
+
+
+@each
+def test_a_rollback_brings_the_template_before_back_and_is_done_once(site: Site) -> None:
+    site.rolled("v2")
+    effect = site.planned()
+
+    first = d.contained(site.cluster, site.namespace, effect)
+    site.taken_up()
+    generation = site.live()["metadata"]["generation"]
+    second = d.contained(site.cluster, site.namespace, effect)
+
+    assert (first.result, second.result, site.image()) == ("Done", "Done", "fraud:v1")
+    assert site.live()["metadata"]["generation"] == generation
+    assert (site.view().contained_by, site.view().current_hash) == (effect.key, effect.proposal.to)
+
+
+@each
+def test_a_rollback_that_is_undone_brings_the_later_template_again(site: Site) -> None:
+    site.rolled("v2")
+    effect = site.planned()
+    d.contained(site.cluster, site.namespace, effect)
+    site.taken_up()
+
+    undo = d.undo_of(site.cluster, site.namespace, effect, view=site.view())
+    outcome = d.contained(site.cluster, site.namespace, undo)
+
+    site.taken_up()
+    assert (outcome.result, site.image()) == ("Done", "fraud:v2")
+    assert (site.view().contained_by, site.view().undone_by) == ("", undo.key)
+
+
+@each
+def test_what_somebody_has_changed_since_is_left_to_them(site: Site) -> None:
+    site.rolled("v2")
+    effect = site.planned()
+    site.rolled("v3")
+
+    outcome = d.contained(site.cluster, site.namespace, effect)
+
+    assert (outcome.result, site.image()) == ("Conflict", "fraud:v3")
+
+
+@each
+def test_one_that_was_made_anew_is_not_what_it_was_proposed_for(site: Site) -> None:
+    site.rolled("v2")
+    effect = site.planned()
+    site.cluster.api("DELETE", site.where())
+    site.cluster.wait(lambda: not site.cluster.found(site.where()), 30, "its end")
+    site.made("v2")
+
+    outcome = d.contained(site.cluster, site.namespace, effect)
+
+    assert (outcome.result, site.image()) == ("Refused", "fraud:v2")
+
+
+@each_scaled
+def test_a_number_of_replicas_is_set_once_and_given_back(site: Site) -> None:
+    effect = site.planned(d.STOP)
+
+    stopped = d.contained(site.cluster, site.namespace, effect)
+    again = d.contained(site.cluster, site.namespace, effect)
+    none = site.live()["spec"]["replicas"]
+    back = d.contained(site.cluster, site.namespace, d.undo_of(site.cluster, site.namespace, effect, view=site.view()))
+
+    assert (stopped.result, again.result, none) == ("Done", "Done", 0)
+    assert (back.result, site.live()["spec"]["replicas"]) == ("Done", 1)
+
+
+@pytest.mark.parametrize("site", ["StatefulSet", "DaemonSet"], indirect=True)
+def test_pods_that_are_replaced_by_hand_keep_a_rollback_from_helping(site: Site) -> None:
+    site.cluster.api("PATCH", site.where(), {"spec": {"updateStrategy": {"type": "OnDelete", "rollingUpdate": None}}})
+    site.rolled("v2")
+
+    refusal = propose(d.PREVIOUS, site.view(), frozenset())
+
+    assert isinstance(refusal, Refusal)
+    assert (refusal.reason, "OnDelete" in refusal.message) == ("TargetPaused", True)
+
+
+def images(site: Site) -> list[str]:
+    """Of its pods."""
+    pods = site.cluster.api("GET", path("v1", "pods", site.namespace))["items"]
+    return [one["spec"]["containers"][0]["image"] for one in pods]
+
+
+def runs_bad(site: Site) -> None:
+    """The only pod is of the bad template, and is never ready."""
+    site.cluster.wait(lambda: images(site) == ["fraud:v1"], 30, "the first pod", every=0.1)
+    site.rolled("v2")
+    site.cluster.api("DELETE", path("v1", "pods", site.namespace, f"{d.NAME}-0"))
+    site.cluster.wait(lambda: images(site) == ["fraud:v2"], 30, "a pod of the bad template", every=0.1)
+
+
+@pytest.mark.parametrize("site", ["StatefulSet"], indirect=True)
+def test_a_stateful_set_does_not_wait_behind_a_pod_of_the_bad_template(site: Site) -> None:
+    runs_bad(site)
+
+    outcome = d.contained(site.cluster, site.namespace, site.planned())
+
+    assert outcome.result == "Done"
+    site.cluster.wait(lambda: images(site) == ["fraud:v1"], 30, "a pod of the good template", every=0.1)
+    assert site.view().stuck == ()
+
+
+@pytest.mark.parametrize("site", ["StatefulSet"], indirect=True)
+def test_who_is_interrupted_before_the_deletion_finishes_it(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs_bad(site)
+    effect, delete = site.planned(), ApiServer.delete
+
+    async def dies(api: ApiServer, where: str, guard: Any, dry_run: bool = False) -> Any:
+        raise NoAnswer("killed")
+
+    monkeypatch.setattr(ApiServer, "delete", dies)
+    lost = d.contained(site.cluster, site.namespace, effect)
+    assert (lost.result, images(site), site.view().stuck) == ("Unknown", ["fraud:v2"], (f"{d.NAME}-0",))
+
+    monkeypatch.setattr(ApiServer, "delete", delete)
+    assert d.contained(site.cluster, site.namespace, effect).result == "Done"
+    site.cluster.wait(lambda: images(site) == ["fraud:v1"], 30, "a pod of the good template", every=0.1)
