@@ -164,6 +164,7 @@ WAITING = (
     pytest.param({"recovered_time": T0}, {}, id="the signal has recovered"),
     pytest.param({"held": {"by": "alice", "time": T0}}, {}, id="a person holds automation"),
     pytest.param({}, {"namespace_hold": "change freeze"}, id="the namespace is on hold"),
+    pytest.param({}, {"cluster_hold": "change freeze"}, id="the whole cluster is on hold"),
     pytest.param({}, {"joined": "fraud-0"}, id="another incident of the same target acts"),
     pytest.param({}, {"target": None}, id="nobody has looked at the target yet"),
 )

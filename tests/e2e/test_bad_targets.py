@@ -23,7 +23,7 @@ from tests.e2e.rows import (
     scale,
     signal,
 )
-from tests.e2e.stage import API, Installed
+from tests.e2e.stage import API, SYSTEM, Installed
 
 row = Rows()
 
@@ -188,5 +188,26 @@ def test_without_the_right_to_patch_the_policy_says_so_and_the_incident_asks_peo
         assert (scene.version(), scene.deployment()["spec"]["replicas"]) == ("v2", 2)
     finally:
         cluster.api("PATCH", role, {"rules": rules})
+        operator.stop()
+        cluster.delete_namespace(scene.namespace)
+
+
+def test_the_label_on_the_operators_namespace_holds_every_namespace(cluster: Access, installed: Installed) -> None:
+    where = f"/api/v1/namespaces/{SYSTEM}"
+    scene = Scene.made(cluster, {user: cluster.kubeconfig_for(user) for user in BOUND})
+    operator = installed.operator("held").start()
+    cluster.api("PATCH", where, {"metadata": {"labels": {"tocsin.dev/hold": "change-freeze"}}})
+    try:
+        scene.runs(replicas=2)
+        scene.guard(MILD, containment=[scale(1)])
+        held = scene.until("Contained", "False", reason="Held")
+        assert fact(held, "Contained")[2] == "the whole cluster is on hold: change-freeze"
+        assert scene.told("ada", "Acknowledge")[0]
+        assert scene.deployment()["spec"]["replicas"] == 2
+        cluster.api("PATCH", where, {"metadata": {"labels": {"tocsin.dev/hold": None}}})
+        scene.until("Contained")
+        assert scene.deployment()["spec"]["replicas"] == 1
+    finally:
+        cluster.api("PATCH", where, {"metadata": {"labels": {"tocsin.dev/hold": None}}})
         operator.stop()
         cluster.delete_namespace(scene.namespace)

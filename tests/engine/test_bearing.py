@@ -11,7 +11,7 @@ from tocsin.api.incident import Incident, IncidentStatus
 from tocsin.api.objects import API_VERSION
 from tocsin.api.policy import EscalationPolicy, Target
 from tocsin.api.responder import ResponderStatus
-from tocsin.engine.bearing import Key, Wake, of_kin, of_namespace, of_object, of_trust, of_workload
+from tocsin.engine.bearing import Key, Wake, of_brake, of_kin, of_object, of_trust, of_workload
 from tocsin.observe.cluster import Name, Pair, Store
 
 FRAUD = Name("models", "fraud")
@@ -181,8 +181,9 @@ def test_a_workload_that_comes_or_goes_wakes_its_policies_too() -> None:
 )
 def test_brakes_and_trust_bear_on_open_incidents(resolved: Any, wakes: set[Key]) -> None:
     store = a_store(resolved_time=resolved)
-    assert keys(of_namespace(store, "models")) == wakes
-    assert keys(of_namespace(store, "elsewhere")) == set()
+    assert keys(of_brake(store, "models", everywhere=False)) == wakes
+    assert keys(of_brake(store, "elsewhere", everywhere=False)) == set()
+    assert keys(of_brake(store, "tocsin-system", everywhere=True)) == wakes
     assert keys(of_trust(store)) == wakes
 
 

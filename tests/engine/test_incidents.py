@@ -54,7 +54,7 @@ def some(*incidents: Incident) -> Incidents:
     for incident in incidents:
         keep(store, "Incident", incident)
     parts: dict[str, Any] = dict.fromkeys(
-        ("api", "looks", "budget", "pages", "posting", "telemetry", "leads", "may_send", "trust", "at")
+        ("api", "home", "looks", "budget", "pages", "posting", "telemetry", "leads", "may_send", "trust", "at")
     )
     measured: Any = SimpleNamespace(memories={HEIR: latency(*SUSTAINED)})
     return Incidents(

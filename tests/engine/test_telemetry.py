@@ -65,6 +65,16 @@ def test_objects_are_counted_by_kind_and_those_that_cannot_be_read_once_more() -
     assert exported(telemetry, "tocsin_objects_unreadable") == {(): 1}
 
 
+def test_a_brake_is_told_for_each_namespace_while_it_is_on() -> None:
+    store, telemetry = Store(), Telemetry()
+    store.holds = {"models": "freeze", "loans": "held"}
+    telemetry.hold(store)
+    assert exported(telemetry, "tocsin_namespace_held") == {("models",): 1, ("loans",): 1}
+    del store.holds["models"]
+    telemetry.hold(store)
+    assert exported(telemetry, "tocsin_namespace_held") == {("loans",): 1}
+
+
 # --- what is counted
 
 
@@ -151,7 +161,7 @@ NO_BASE_UNITS = {"ms", "milliseconds", "minutes", "hours", "days", "percent", "k
 def test_every_name_has_the_prefix_and_ends_as_its_type_does() -> None:
     families = {family.name: family.type for family in Telemetry().registry.collect()}
     sampled = {f"{name}_total" if kind == "counter" else name: kind for name, kind in families.items()}
-    assert len(sampled) == 18
+    assert len(sampled) == 19
     assert {name for name in sampled if not name.startswith("tocsin_")} == set()
     assert {name: kind for name, kind in sampled.items() if not name.endswith(ENDS.get(kind, ""))} == {}
     assert {name for name, kind in sampled.items() if kind == "gauge" and name.endswith("_total")} == set()

@@ -44,7 +44,7 @@ from tocsin.api.responder import ResponderSpec
 from tocsin.decide.incident import plan
 from tocsin.decide.policy import Surroundings, report
 from tocsin.decide.situation import Budget, NoTarget, Outcome, Trust
-from tocsin.engine.bearing import Key, Wake, of_namespace, of_object, of_responder, of_trust, of_workload
+from tocsin.engine.bearing import Key, Wake, of_brake, of_object, of_responder, of_trust, of_workload
 from tocsin.observe.cluster import MODELS, PLURALS, Name, Pair, Store, pair_of
 
 DIGEST = "sha256:" + "0" * 64
@@ -131,7 +131,7 @@ def looked_over(store: Store) -> None:
     assert all(wake.key.about for wake in of_workload(store, "models", target, came_or_went=True))
     assert all(wake.key.about for wake in of_responder(store, Name("models", "owners")))
     attested = [Wake(Key("policy", name)) for name in store.attested()]
-    assert list(of_trust(store)) == [*of_namespace(store, "models"), *attested]
+    assert list(of_trust(store)) == [*of_brake(store, "models", everywhere=False), *attested]
     for incident in store.incidents():
         pair = pair_of(incident)
         assert incident in store.incidents_of(pair)
@@ -199,6 +199,7 @@ CHANGES = st.fixed_dictionaries(
         "trust": st.sampled_from(Trust),
         "budget": st.sampled_from(Budget),
         "namespace_hold": st.just("freeze"),
+        "cluster_hold": st.just("freeze"),
         "joined": st.just("another"),
         "under_way": st.frozensets(st.sampled_from(KEYS)),
         "outcomes": OUTCOMES,

@@ -35,6 +35,8 @@ def is_wanted(status: IncidentStatus) -> bool:
 
 def brake(s: Situation, status: IncidentStatus) -> str:
     """Why automation must not act now; empty when it may."""
+    if s.cluster_hold:
+        return f"the whole cluster is on hold: {s.cluster_hold}"
     if s.namespace_hold:
         return f"the namespace is on hold: {s.namespace_hold}"
     if status.held:

@@ -350,6 +350,8 @@ class Situation:
     """Pod template hashes of this target that any incident contained."""
     namespace_hold: str = ""
     """The value of the brake label on the namespace; empty when there is no brake."""
+    cluster_hold: str = ""
+    """The same of the operator's own namespace, where it brakes everything."""
     budget: Budget = Budget.UNASKED
     recurs: bool = False
     """Whether another incident of the pair was open within the 7 days before this one opened."""

@@ -105,9 +105,9 @@ def _named(store: Store, names: Iterable[str]) -> Iterator[Wake]:
         yield from _open(filter(None, [store.incident_at(name)]))
 
 
-def of_namespace(store: Store, namespace: str) -> Iterator[Wake]:
-    """The open incidents of a namespace whose brake has changed."""
-    return _open(store.incidents(namespace))
+def of_brake(store: Store, namespace: str, *, everywhere: bool) -> Iterator[Wake]:
+    """The open incidents that the brake of a namespace holds: its own, and all for that of the operator."""
+    return _open(store.incidents() if everywhere else store.incidents(namespace))
 
 
 def of_trust(store: Store) -> Iterator[Wake]:

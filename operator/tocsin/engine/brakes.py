@@ -1,4 +1,4 @@
-"""The last look before a containment: at what is never frozen, the policy's mode and the brake on the namespace."""
+"""The last look before a containment: at what is never frozen, the policy's mode and the brakes on namespaces."""
 
 from __future__ import annotations
 
@@ -10,25 +10,33 @@ from tocsin.api.objects import API_VERSION
 from tocsin.api.policy import EscalationPolicy
 from tocsin.apiserver import ApiError, ApiServer, path
 from tocsin.decide.situation import Situation
-from tocsin.observe.cluster import HOLD_LABEL, Pair, Store
+from tocsin.observe.cluster import Pair, Store, holds_from
 
 
 async def braked(
-    api: ApiServer, store: Store, pair: Pair, situation: Situation, policy_of: Callable[[Pair], EscalationPolicy | None]
+    api: ApiServer,
+    store: Store,
+    home: str,
+    pair: Pair,
+    situation: Situation,
+    policy_of: Callable[[Pair], EscalationPolicy | None],
 ) -> bool:
-    """Read both, keep them in the store, and tell whether the decision knew less; raises ApiError and NoAnswer."""
-    where = path("v1", "namespaces", name=pair.namespace)
-    namespace, policy = await asyncio.gather(api.get(where), _read_policy(api, pair))
-    labels = namespace["metadata"].get("labels", {})
-    if HOLD_LABEL in labels:
-        store.holds[pair.namespace] = labels[HOLD_LABEL] or "held"
-    else:
-        store.holds.pop(pair.namespace, None)
+    """Read them, keep them in the store, and tell whether the decision knew less; raises ApiError and NoAnswer.
+
+    ``home`` is the operator's own namespace, whose brake is everybody's.
+    """
+    names = {home, pair.namespace}
+    reads = [api.get(path("v1", "namespaces", name=name)) for name in names]
+    policy, *namespaces = await asyncio.gather(_read_policy(api, pair), *reads)
+    for name in names:
+        store.holds.pop(name, None)
+    store.holds.update(holds_from(namespaces))
     if policy is not None:
         store.put("EscalationPolicy", policy)
     living = policy_of(pair)
     mode = living.spec.mode if living else situation.rules.mode
-    return (mode, store.holds.get(pair.namespace, "")) != (situation.mode, situation.namespace_hold)
+    holds = tuple(store.holds.get(name, "") for name in (pair.namespace, home))
+    return (mode, holds) != (situation.mode, (situation.namespace_hold, situation.cluster_hold))
 
 
 async def _read_policy(api: ApiServer, pair: Pair) -> Any:

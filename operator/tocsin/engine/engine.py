@@ -124,7 +124,7 @@ class Engine:
         if not gone:
             self.store.holds.update(holds_from([{"metadata": {"name": name, "labels": labels}}]))
         if before != self.store.holds.get(name):
-            self._wake(bearing.of_namespace(self.store, name))
+            self._wake(bearing.of_brake(self.store, name, everywhere=name == self.namespace))
 
     def take_workload(self, namespace: str, target: Target, *, came_or_went: bool) -> None:
         """A workload was seen: what holds on it, and what is said of it, may have changed."""
@@ -209,6 +209,7 @@ class Engine:
             api=self.api,
             clock=self.clock,
             store=self.store,
+            home=self.namespace,
             looks=Looks(self._targets, self.clock),
             budget=BudgetLedger(self.api, self.namespace, self.settings.budget),
             pages=Pages(courier, self.clock, self.store),

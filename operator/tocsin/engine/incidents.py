@@ -86,6 +86,8 @@ class Incidents:
     api: ApiServer
     clock: Clock
     store: Store
+    home: str
+    """The operator's own namespace."""
     looks: Looks
     budget: BudgetLedger
     pages: Pages
@@ -267,6 +269,7 @@ class Incidents:
             under_way=frozenset(self._under_way.get(pair, ())),
             contained_revisions=self._contained(pair, rules),
             namespace_hold=self.store.holds.get(pair.namespace, ""),
+            cluster_hold=self.store.holds.get(self.home, ""),
             recurs=self._recurs(pair, incident),
             harm_told_by=self._harm_told_by(pair, incident),
             joined=self._joined(incident, rules),
@@ -424,7 +427,7 @@ class Incidents:
         kind = "contain" if isinstance(effect, Contain) else "undo"
         rehearsal = isinstance(effect, Contain) and effect.dry_run
         automatic = kind == "contain" and not rehearsal
-        if automatic and await braked(self.api, self.store, pair, situation, self._policy):
+        if automatic and await braked(self.api, self.store, self.home, pair, situation, self._policy):
             return
         if not self.leads(0.0):
             raise Unlucky("the lease was lost")

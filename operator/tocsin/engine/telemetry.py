@@ -49,6 +49,12 @@ class Telemetry:
         )
         self.incidents = Gauge(f"{PREFIX}_incidents", "Unresolved incidents.", ["severity"], registry=r)
         self.objects = Gauge(f"{PREFIX}_objects", "Objects in the store.", ["kind"], registry=r)
+        self._held = Gauge(
+            f"{PREFIX}_namespace_held",
+            "The namespaces on which a brake stops containment; that of the operator stops it everywhere.",
+            ["namespace"],
+            registry=r,
+        )
         self.unreadable = Gauge(f"{PREFIX}_objects_unreadable", "Objects that cannot be read.", registry=r)
         self._effects = Counter(f"{PREFIX}_effects", "Effects by outcome.", ["kind", "outcome"], registry=r)
         self._writes = Counter(
@@ -78,6 +84,9 @@ class Telemetry:
             self.incidents.labels(severity.value).set(count)
         for kind in MODELS:
             self.objects.labels(kind).set(store.count(kind))
+        self._held.clear()
+        for namespace in store.holds:
+            self._held.labels(namespace).set(1)
         self.unreadable.set(len(store.unreadable()))
 
     def asked(self, server: str, counters: Counters, quarantined: int) -> None:
