@@ -50,7 +50,13 @@ class Installed:
         values = folder / "values.yaml"
         repository, tag = IMAGE.split(":")
         image = {"repository": repository, "tag": tag}
-        chosen = {"replicas": max(1, pods), "image": image, "settings": settings(cluster, **more)}
+        contained = {plural: {"enabled": True} for plural in ("deployments", "statefulsets", "daemonsets")}
+        chosen = {
+            "replicas": max(1, pods),
+            "image": image,
+            "containment": contained,
+            "settings": settings(cluster, **more),
+        }
         values.write_text(yaml.safe_dump(chosen))
         install = ["upgrade", "--install", "tocsin", str(CHART), "-n", SYSTEM, "--create-namespace"]
         cluster.helm(*install, "-f", str(values))

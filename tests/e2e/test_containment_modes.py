@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.cluster.access import Access
+from tests.cluster.workloads import IMAGE, model_deployment
 from tests.e2e.rows import (
     MILD,
     PATIENT_LEASE,
@@ -206,6 +207,42 @@ def an_authorisation_that_expired_or_is_of_something_else_does_not_hold(scene: S
     assert replicas(scene) == 2
     (option,) = scene.fetch("escalationpolicies", "credit")["status"]["options"]
     assert "authorisedBy" not in option
+
+
+# --- other workloads
+
+
+def a_stateful_set(scene: Scene, version: str, command: list[str]) -> dict[str, Any]:
+    """Two pods, one after the other, of a process that does nothing, or that ends at once and is never ready."""
+    made = model_deployment("credit", scene.namespace, replicas=2)
+    env = [{"name": "MODEL_VERSION", "value": version}]
+    made["spec"]["template"]["spec"]["containers"] = [{"name": "model", "image": IMAGE, "command": command, "env": env}]
+    return made | {"kind": "StatefulSet", "spec": made["spec"] | {"serviceName": "credit"}}
+
+
+@row
+def a_stateful_set_whose_bad_pods_are_never_ready_is_rolled_back_and_follows(scene: Scene) -> None:
+    where = f"/apis/apps/v1/namespaces/{scene.namespace}/statefulsets"
+
+    def live() -> Any:
+        return scene.cluster.api("GET", f"{where}/credit")
+
+    def ready() -> bool:
+        return bool(live().get("status", {}).get("readyReplicas") == 2)
+
+    scene.cluster.api("POST", where, a_stateful_set(scene, "v1", ["sleep", "3600"]))
+    scene.wait(ready, "two pods of v1")
+    bad = a_stateful_set(scene, "v2", ["false"])["spec"]["template"]
+    scene.cluster.api("PATCH", f"{where}/credit", {"spec": {"template": bad}})
+    scene.wait(lambda: not ready() and live()["status"].get("updatedReplicas"), "a pod of v2 that is not ready")
+
+    target = {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "credit"}
+    scene.guard(MILD, models=[{"name": "credit", "target": target}], containment=[roll_back()])
+    contained = scene.until("Contained")
+
+    assert "StatefulSet/credit" in contained["status"]["containment"][0]["summary"]
+    env = live()["spec"]["template"]["spec"]["containers"][0]["env"]
+    assert (env[0]["value"], ready()) == ("v1", True), fact(contained, "Contained")
 
 
 # --- brakes
