@@ -136,6 +136,8 @@ class Engine:
             if key.work == "incident":
                 self._term.incidents.looks.drop(Pair(*key.about))
         for policy in self.store.policies_on(namespace, target):
+            if came_or_went:
+                self._term.policies.look(policy)
             for model in _models_on(self.store.policy(*policy), target):
                 self._term.revisions.look(Pair(*policy, model))
 

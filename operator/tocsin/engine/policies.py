@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
@@ -16,6 +16,7 @@ from tocsin.apiserver import ApiError, ApiServer, NoAnswer, path
 from tocsin.clock import Clock
 from tocsin.decide.plan import Event
 from tocsin.decide.policy import Surroundings, report
+from tocsin.decide.situation import NoTarget, TargetView
 from tocsin.decide.staffing import report_responder, told_by
 from tocsin.engine.attestations import Attestations
 from tocsin.engine.bearing import of_responder
@@ -31,6 +32,17 @@ log = structlog.get_logger()
 CHECK_READY = timedelta(hours=1)
 CHECK_UNREADY = timedelta(minutes=5)
 """How often a policy is checked again, besides when something about it changes: rights come without an event."""
+LOOK_AGAIN = timedelta(minutes=1)
+
+
+@dataclass(slots=True)
+class _Look:
+    """A look at the targets of one policy as it was then."""
+
+    version: tuple[str, int | None]
+    since: float
+    """On the monotonic clock."""
+    views: Mapping[str, TargetView | NoTarget]
 
 
 @dataclass(slots=True)
@@ -49,6 +61,8 @@ class Policies:
     """Ask for a policy or Responder to be worked on at an instant."""
     posting: Posting
     attestations: Attestations
+    _seen: dict[Name, _Look] = field(default_factory=dict)
+    """How the targets of each policy were when they were last looked at."""
 
     async def work(self, name: Name) -> None:
         """Check the policy and write its status if that has changed.
@@ -58,14 +72,11 @@ class Policies:
         policy = self.store.policy(*name)
         if policy is None or policy.metadata.deletion_timestamp:
             self.rounds.forget(name)
+            self.look(name)
             return
         taken = self.guard(policy)
         guarded = self.rounds.guarded(name)
-        views = {
-            model.name: await self.targets.view(name.namespace, model.target)
-            for model in policy.spec.models
-            if model.target
-        }
+        views = await self._targets_of(policy)
         status = report(
             policy,
             Surroundings(
@@ -89,6 +100,27 @@ class Policies:
         reviewed_by = policy.spec.review_by
         due = reviewed_by if reviewed_by and reviewed_by > now else now + after
         self.at("policy", name, min(due, now + after))
+
+    async def _targets_of(self, policy: EscalationPolicy) -> Mapping[str, TargetView | NoTarget]:
+        """How the targets are: where nothing is wrong with them once a minute, whatever else wakes the policy."""
+        name = Name(policy.metadata.namespace, policy.metadata.name)
+        version, now = (policy.metadata.uid, policy.metadata.generation), self.clock.monotonic()
+        known = self._seen.pop(name, None)
+        if known and known.version == version and now - known.since < LOOK_AGAIN.total_seconds():
+            look = known
+        else:
+            targets = {model.name: model.target for model in policy.spec.models if model.target}
+            found = {
+                model: await self.targets.view(name.namespace, one, history=False) for model, one in targets.items()
+            }
+            look = _Look(version, now, found)
+        if all(isinstance(view, TargetView) and not view.lacking for view in look.views.values()):
+            self._seen[name] = look
+        return look.views
+
+    def look(self, name: Name) -> None:
+        """A target of the policy has come or gone: look at it at the next occasion."""
+        self._seen.pop(name, None)
 
     def _post_if_changed(self, policy: EscalationPolicy, status: EscalationPolicyStatus, kind: str) -> None:
         found, before = condition(status.conditions, kind), condition(policy.status.conditions, kind)

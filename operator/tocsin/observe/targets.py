@@ -70,12 +70,16 @@ class Targets:
         self._denied[which] = (since, now) if now - seen < _MOMENT else (now, now)
         return now - self._denied[which][0] < _MOMENT
 
-    async def view(self, namespace: str, target: Target | None) -> TargetView | NoTarget:
-        """The target as it is now; the cost is three reads, and the reviews of rights that are not remembered."""
+    async def view(self, namespace: str, target: Target | None, *, history: bool = True) -> TargetView | NoTarget:
+        """The target as it is now; the cost is three reads, and the reviews of rights that are not remembered.
+
+        Without its history it has no revisions: the API server finds those of one workload by reading those of all in
+        the namespace (5,000 Deployments: 60 ms of its processor time), which whoever only asks for rights need not pay.
+        """
         if target is None:
             return NoTarget("NotDeclared", "the policy names no target for this model")
         try:
-            return await self._view(namespace, target)
+            return await self._view(namespace, target, history=history)
         except ApiError as refused:
             match refused.code:
                 case 404:
@@ -87,16 +91,16 @@ class Targets:
         except NoAnswer as lost:
             return NoTarget("Unreadable", f"{target.kind}/{target.name}: {clip(str(lost), 500)}")
 
-    async def _view(self, namespace: str, target: Target) -> TargetView:
+    async def _view(self, namespace: str, target: Target, *, history: bool) -> TargetView:
         kind = WORKLOADS[target.kind]
         workload = await self._api.get(path(target.api_version, kind.plural, namespace, target.name))
         scaling = _Right("patch", "apps", kind.plural, "scale", target.name)
         rolling = (_Right("patch", "apps", kind.plural, name=target.name), *_FREEING.get(target.kind, ()))
         rights = (*rolling, *((scaling,) if "Scale" in kind.can else ()))
         kept, autoscalers, pods, *granted = await _together(
-            self._kept(namespace, workload, kind.keeps),
+            self._kept(namespace, workload, kind.keeps) if history else _nothing(),
             self._autoscalers(namespace),
-            self._pods(namespace, workload),
+            self._pods(namespace, workload) if history else _nothing(),
             *(self._may(namespace, right) for right in rights),
         )
         lacking = [right for right, allowed in zip(rights, granted, strict=True) if not allowed]
@@ -172,6 +176,10 @@ class Targets:
         else:
             self._granted.pop((namespace, right), None)
         return allowed
+
+
+async def _nothing() -> Any:
+    return ()
 
 
 async def _together(*reads: Coroutine[Any, Any, Any]) -> list[Any]:
