@@ -106,7 +106,7 @@ def test_a_rollback_without_surge_is_not_taken_for_complete_since_before(cluster
 def test_a_mark_holds_for_its_own_replica_set_only(cluster: Access, namespace: str) -> None:
     d.rolled_out_bad(cluster, namespace, replicas=0)
     good, bad = view(cluster, namespace).revisions
-    assert d.ask(cluster.kubeconfig, lambda api: mark_healthy(api, namespace, good))
+    assert d.ask(cluster.kubeconfig, lambda api: mark_healthy(api, namespace, "Deployment", good))
     assert [one.healthy for one in view(cluster, namespace).revisions] == [True, False]
 
     # kubectl copies the mark to the Deployment, and the controller copies it onto the next ReplicaSet.
@@ -124,7 +124,7 @@ def test_a_revision_that_is_gone_cannot_be_marked(cluster: Access, namespace: st
     d.rolled_out_bad(cluster, namespace, replicas=0)
     good, _ = view(cluster, namespace).revisions
     cluster.kubectl("delete", "rs", good.name, "-n", namespace)
-    assert not d.ask(cluster.kubeconfig, lambda api: mark_healthy(api, namespace, good))
+    assert not d.ask(cluster.kubeconfig, lambda api: mark_healthy(api, namespace, "Deployment", good))
 
 
 def test_a_replica_set_that_was_made_anew_is_not_marked_for_the_one_before(cluster: Access, namespace: str) -> None:
@@ -137,7 +137,7 @@ def test_a_replica_set_that_was_made_anew_is_not_marked_for_the_one_before(clust
     (new,) = view(cluster, namespace).revisions
     assert new.name == old.name
 
-    assert not d.ask(cluster.kubeconfig, lambda api: mark_healthy(api, namespace, old))
+    assert not d.ask(cluster.kubeconfig, lambda api: mark_healthy(api, namespace, "Deployment", old))
     assert "tocsin.dev/healthy" not in d.replica_sets(cluster, namespace)["fraud:v1"]["metadata"]["annotations"]
 
 
