@@ -1,7 +1,8 @@
 """Fixtures for all tests: a real control plane for each worker, a namespace for each test.
 
-`make test` has two workers. Whatever installs the chart stays on one of them, because its admission policies rule a
-cluster; what else needs a cluster shares the other's.
+`make test` has two workers. What installs the chart and what else needs a cluster never share one, because the chart's
+admission policies rule a whole cluster. The longest of those that install it and take it away again are a group of their
+own, for whichever worker is done first.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 pytest_plugins = ["tests.cluster.fixtures"]
-GROUPS = dict.fromkeys(("bench", "chart", "demo", "e2e", "faults"), "installing")
+GROUPS = dict.fromkeys(("chart", "e2e"), "installing") | dict.fromkeys(("bench", "demo", "faults"), "lasting")
 GROUPS |= dict.fromkeys(("act", "api", "cluster", "engine", "observe"), "clustered")
 
 
