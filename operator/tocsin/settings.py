@@ -56,12 +56,18 @@ class PrometheusServer(SettingsModel):
 
 
 class BudgetSettings(SettingsModel):
-    """The blast radius: how many models of one namespace may be contained without asking."""
+    """The blast radius: how many models may be contained without asking; past it people are asked."""
 
     containments: int = Field(default=5, ge=0)
-    """How many in one window; past that people are asked."""
+    """How many of one namespace, in one window."""
+    policy_containments: int | None = Field(default=None, ge=0)
+    """How many of one policy; by default no fewer than of its namespace."""
+    cluster_containments: int | None = Field(default=None, ge=0)
+    """How many in the whole cluster; by default they are not counted."""
     window: Duration = timedelta(hours=1)
     """After this long a containment no longer counts."""
+    storm_cooldown: Duration = timedelta(minutes=10)
+    """Once more were asked for than a limit allows, nobody is given room for so long: too much breaks at once."""
 
 
 class ChannelSettings(SettingsModel):

@@ -197,11 +197,23 @@ def test_an_approved_option_needs_no_room() -> None:
 
 
 def test_past_the_blast_radius_a_person_is_asked_and_told_why() -> None:
-    record = only(step(rules=rules_of(ROLL_BACK | AUTOMATIC), budget=Budget.EXHAUSTED))
+    used_up = {"rules": rules_of(ROLL_BACK | AUTOMATIC), "budget": Budget.EXHAUSTED}
+    record = only(step(**used_up, crowded="the budget of this namespace is used up (5 within 1h)"))
 
     assert record.needs == 1
-    assert record.message == "many models of this namespace were contained lately: a person must look first"
+    assert record.message == "the budget of this namespace is used up (5 within 1h): a person must look first"
     assert record.message in record.notes
+
+
+def test_why_a_person_is_asked_is_said_once_and_does_not_change_with_every_look() -> None:
+    said = "the budget of this namespace is used up (5 within 1h): a person must look first"
+    asking = a_record(OptionState.ASKING, notes=(said,), needs=0)
+
+    record = only(
+        step(asking, rules=rules_of(ROLL_BACK | AUTOMATIC), budget=Budget.EXHAUSTED, crowded="a storm: just now")
+    )
+
+    assert (record.message, record.notes) == (said, (said,))
 
 
 def test_the_intent_is_in_the_ledger_with_the_effect() -> None:

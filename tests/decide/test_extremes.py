@@ -77,7 +77,11 @@ EXTREMES = (
         {"target": a_target(name=NAME, git_owner="Argo CD application " + "a" * 253)}, "0.1", id="a Git owner"
     ),
     pytest.param({"namespace_hold": "h" * 63}, "0.1", id="a brake"),
-    pytest.param({"budget": Budget.EXHAUSTED}, "0.1", id="no budget"),
+    pytest.param(
+        {"budget": Budget.EXHAUSTED, "crowded": f"the budget of policy {NAME} is used up (9 within 1h)"},
+        "0.1",
+        id="no budget",
+    ),
     pytest.param({"recurs": True}, "-Infinity", id="minus infinity, again"),
 )
 

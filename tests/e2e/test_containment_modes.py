@@ -295,7 +295,7 @@ def past_the_budget_of_the_namespace_the_next_model_asks_people(scene: Scene) ->
     found = scene.wait(settled, "one contained and one that asks")
     (asking,) = [name for name, record in found.items() if record["state"] == "Asking"]
     assert found[asking]["needs"] == 1
-    assert "many models of this namespace were contained lately: a person must look first" in found[asking]["notes"]
+    assert "the budget of this namespace is used up (1 within 1h): a person must look first" in found[asking]["notes"]
     assert sorted(replicas(scene, name) for name in names) == [1, 2]
     assert replicas(scene, asking) == 2
 

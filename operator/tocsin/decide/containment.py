@@ -41,6 +41,7 @@ DONE_FOR = (
     OptionState.UNDONE,
 )
 """States after which the next option is considered."""
+ASK_FIRST = ": a person must look first"
 WARY = (OptionState.REJECTED, OptionState.REVERTED, OptionState.UNDONE)
 """States after which nothing further runs without a person's approval: somebody, or something, has objected."""
 
@@ -266,7 +267,7 @@ def _run_within_budget(
         return _run(s, status, record, proposal, under)
     if s.budget is Budget.UNASKED:
         return Moved(record, needs_budget=True)
-    note = "many models of this namespace were contained lately: a person must look first"
+    note = next((one for one in record.notes if one.endswith(ASK_FIRST)), f"{s.crowded}{ASK_FIRST}")
     notes = record.notes if note in record.notes else (*record.notes, note)[-8:]
     return Moved(record.model_copy(update={"needs": max(1, record.needs), "notes": notes, "message": note}))
 

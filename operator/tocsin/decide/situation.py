@@ -294,7 +294,7 @@ class Outcome:
 
 
 class Budget(Enum):
-    """Whether the blast-radius budget of the namespace has room."""
+    """Whether the blast-radius budget has room."""
 
     UNASKED = "Unasked"
     RESERVED = "Reserved"
@@ -353,6 +353,8 @@ class Situation:
     cluster_hold: str = ""
     """The same of the operator's own namespace, where it brakes everything."""
     budget: Budget = Budget.UNASKED
+    crowded: str = ""
+    """Why the budget has no room, in words; empty unless it is exhausted."""
     recurs: bool = False
     """Whether another incident of the pair was open within the 7 days before this one opened."""
     harm_told_by: tuple[str, ...] = ()

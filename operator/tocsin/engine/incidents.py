@@ -212,7 +212,7 @@ class Incidents:
                 self.looks.drop(pair)  # no option goes on by the strength of an older look
                 continue
             if decided.needs_budget:
-                decided = plan(replace(situation, budget=await self._reserve(pair, incident)))
+                decided = plan(await self._reserved(pair, incident, situation))
             told = gist(situation.rules, decided.status, situation.signals, situation.affected)
             written = await self._write(incident, decided)
             if written is None:
@@ -236,9 +236,10 @@ class Incidents:
         self.again(pair)
         return {}
 
-    async def _reserve(self, pair: Pair, incident: Incident) -> Budget:
-        reserved = await self.budget.reserve(pair.namespace, incident.metadata.uid, self.clock.now())
-        return Budget.RESERVED if reserved else Budget.EXHAUSTED
+    async def _reserved(self, pair: Pair, incident: Incident, situation: Situation) -> Situation:
+        """The situation with room reserved in the budget, or with why there is none."""
+        crowded = await self.budget.reserve(pair.namespace, pair.policy, incident.metadata.uid, self.clock.now())
+        return replace(situation, budget=Budget.EXHAUSTED if crowded else Budget.RESERVED, crowded=crowded)
 
     async def _situation(self, pair: Pair, incident: Incident) -> Situation | None:
         policy = self._policy(pair)
