@@ -1,8 +1,8 @@
 """Fixtures for all tests: a real control plane for each worker, a namespace for each test.
 
 `make test` has two workers. What installs the chart and what else needs a cluster never share one, because the chart's
-admission policies rule a whole cluster. The longest that install it and take it away again are a group of their own, for
-whichever worker is done first.
+admission policies rule a whole cluster. The longest that install it and take it away again are a group of their own,
+for whichever worker is done first.
 """
 
 from __future__ import annotations
