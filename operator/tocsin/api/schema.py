@@ -19,6 +19,7 @@ from tocsin.api.objects import GROUP, VERSION, ApiModel
 from tocsin.api.policy import EscalationPolicy
 from tocsin.api.quantities import format_duration
 from tocsin.api.responder import Responder
+from tocsin.api.template import MessageTemplate
 
 Schema = dict[str, Any]
 
@@ -133,6 +134,21 @@ KINDS = (
             _AGE,
             ("Message", "string", _condition("Ready", "message"), 1),
         ),
+    ),
+    Kind(
+        MessageTemplate,
+        "messagetemplates",
+        "msgtmpl",
+        (
+            ("Audience", "string", ".spec.audience", 0),
+            ("Phase", "string", ".spec.phase", 0),
+            ("Ready", "string", _condition("Ready"), 0),
+            ("Reason", "string", _condition("Ready", "reason"), 0),
+            _AGE,
+            ("Languages", "string", ".spec.texts[*].language", 1),
+            ("Message", "string", _condition("Ready", "message"), 1),
+        ),
+        (".spec.audience", ".spec.phase"),
     ),
 )
 

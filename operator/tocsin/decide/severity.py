@@ -22,6 +22,8 @@ AFFECTED_BANDS = (10, 1_000, 10_000, 100_000)
 WARN_ONLY = Fraction(7, 10)
 UNFAIR = Decimal("0.8")
 FAIR_SAMPLES = 100
+UNKNOWN = "unknown, estimated as band 2"
+"""How the band of affected decisions was found when their number is not known."""
 CAPPED = "signals at warn level only, below 0.7: at most SEV2"
 """Stands among the floors of a score, and is none."""
 
@@ -44,7 +46,7 @@ class Evidence:
 def affected_band(affected: Decimal | None) -> tuple[int, str]:
     """The band of affected decisions, 0 to 4, and in words how it was found; unknown is 2, as an estimate."""
     if affected is None or affected.is_nan():
-        return 2, "unknown, estimated as band 2"
+        return 2, UNKNOWN
     band = sum(affected >= limit for limit in AFFECTED_BANDS)
     return band, f"{number_of(affected)} decisions"
 
