@@ -17,6 +17,7 @@ from tocsin.api.objects import API_VERSION
 from tocsin.api.policy import TOO_MANY, UNHEARD, EscalationPolicySpec, Option, Signal, cannot
 from tocsin.api.quantities import Comparison
 from tocsin.api.responder import LATER, ResponderSpec
+from tocsin.api.template import BY_SENDER, ONE_APPROVAL, TO_PEOPLE, TWO_APPROVALS, Audience, MessageTemplateSpec
 from tocsin.api.workload import WORKLOADS
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -24,7 +25,7 @@ Model = TypeVar("Model", bound=BaseModel)
 _TOP = ("apiVersion", "kind", "metadata", "spec", "status")
 
 
-def check(raw: Any, spec: type[EscalationPolicySpec | ResponderSpec]) -> list[str]:
+def check(raw: Any, spec: type[EscalationPolicySpec | ResponderSpec | MessageTemplateSpec]) -> list[str]:
     """The problems of an object as it stands in a file, given what its spec is; none when the API server takes it."""
     if not isinstance(raw, dict):
         return ["the object is not a mapping: write apiVersion, kind, metadata and spec"]
@@ -41,6 +42,8 @@ def check(raw: Any, spec: type[EscalationPolicySpec | ResponderSpec]) -> list[st
             problems += _policy_problems(found)
         case ResponderSpec():
             problems += _responder_problems(found)
+        case MessageTemplateSpec():
+            problems += _template_problems(found)
     return problems
 
 
@@ -144,6 +147,23 @@ def _responder_problems(spec: ResponderSpec) -> Iterator[str]:
     if spec.working_hours:
         spans.append(("spec.workingHours", spec.working_hours.from_, spec.working_hours.until))
     yield from (f"{where}: {LATER}" for where, began, ended in spans if began >= ended)
+
+
+def _template_problems(spec: MessageTemplateSpec) -> Iterator[str]:
+    yield from _twice("spec.texts", "language", [text.language for text in spec.texts])
+    yield from _twice("spec.values", "name", [value.name for value in spec.values])
+    yield from _twice("spec.incidentTypes", "", spec.incident_types)
+    yield from _twice("spec.approvals", "", spec.approvals)
+    yield from _twice("spec.to", "", spec.to)
+    outside = spec.audience in (Audience.CUSTOMERS, Audience.PARTNERS, Audience.MEDIA)
+    if spec.to and spec.audience not in (Audience.INTERNAL, Audience.EXECUTIVES):
+        yield f"spec: {TO_PEOPLE}"
+    if spec.sender and not outside:
+        yield f"spec: {BY_SENDER}"
+    if outside and not spec.approvals:
+        yield f"spec: {ONE_APPROVAL}"
+    if spec.audience is Audience.REGULATORS and len(spec.approvals) < 2:
+        yield f"spec: {TWO_APPROVALS}"
 
 
 def _twice(field: str, key: str, values: Sequence[str]) -> list[str]:

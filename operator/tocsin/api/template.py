@@ -62,7 +62,7 @@ class TemplateText(ApiModel):
     subject: Annotated[str, StringConstraints(min_length=1, max_length=1024)] = Field(
         description="The subject; rendered it is one line of at most 200 characters."
     )
-    body: Annotated[str, StringConstraints(min_length=1, max_length=16384)] = Field(
+    body: Annotated[str, StringConstraints(min_length=1, max_length=8192)] = Field(
         description="The text; rendered it is plain text of at most 16 KiB."
     )
 

@@ -99,6 +99,7 @@ def _arguments(top: argparse.ArgumentParser) -> Iterator[tuple[argparse.Argument
         for parser in commands.choices.values() if isinstance(commands.choices, dict) else ():
             for action in parser._actions:  # noqa: SLF001 - as above
                 yield parser, action
+            yield from _arguments(parser)  # a group has commands of its own
 
 
 def _names_for(parser: argparse.ArgumentParser, action: argparse.Action) -> Callable[..., Offer] | None:
@@ -113,6 +114,8 @@ def _names_for(parser: argparse.ArgumentParser, action: argparse.Action) -> Call
             return _offering("escalationpolicies", _named)
         case "model" if not action.option_strings:
             return _offering("escalationpolicies", _models)
+        case "template":
+            return _offering("messagetemplates", _named)
         case "responder" | "to":
             return _offering("responders", _named)
         case "namespace":

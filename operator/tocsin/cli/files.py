@@ -1,4 +1,4 @@
-"""What stands in a user's files: a policy and the people beside it, or in words what is wrong with them."""
+"""What stands in a user's files: a policy and the people beside it, templates, or in words what is wrong with them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import yaml
 from tocsin.api.checks import check
 from tocsin.api.policy import EscalationPolicy, EscalationPolicySpec, PolicyModel
 from tocsin.api.responder import Responder, ResponderSpec
+from tocsin.api.template import MessageTemplate, MessageTemplateSpec
 from tocsin.settings import UNREADABLE
 
 
@@ -49,15 +50,23 @@ def load_policy(path: Path) -> tuple[EscalationPolicy, dict[str, Responder]]:
     return EscalationPolicy.model_validate(policies[0]), _responders(path, found)
 
 
-def load_all(path: Path) -> list[EscalationPolicy | Responder]:
-    """All policies and Responders of a file; a Mistake has a line for each problem of each."""
-    made: list[EscalationPolicy | Responder] = []
+Ours = EscalationPolicy | Responder | MessageTemplate
+_KINDS: dict[str, tuple[type[Ours], type[EscalationPolicySpec | ResponderSpec | MessageTemplateSpec]]] = {
+    "EscalationPolicy": (EscalationPolicy, EscalationPolicySpec),
+    "Responder": (Responder, ResponderSpec),
+    "MessageTemplate": (MessageTemplate, MessageTemplateSpec),
+}
+
+
+def load_all(path: Path) -> list[Ours]:
+    """All policies, Responders and templates of a file; a Mistake has a line for each problem of each."""
+    made: list[Ours] = []
     problems: list[str] = []
     for raw in documents(path):
-        if _kind(raw) not in ("EscalationPolicy", "Responder"):
+        if _kind(raw) not in _KINDS:
             continue
-        model = EscalationPolicy if _kind(raw) == "EscalationPolicy" else Responder
-        wrong = check(raw, EscalationPolicySpec if model is EscalationPolicy else ResponderSpec)
+        model, spec = _KINDS[_kind(raw)]
+        wrong = check(raw, spec)
         problems += [f"{path}: {_name(raw)}: {one}" for one in wrong]
         if not wrong:
             made.append(model.model_validate(raw))
@@ -69,6 +78,14 @@ def load_all(path: Path) -> list[EscalationPolicy | Responder]:
 def _name(raw: Any) -> str:
     metadata = raw.get("metadata")
     return f"{_kind(raw).lower()}/{metadata.get('name') if isinstance(metadata, dict) else ''}"
+
+
+def load_template(path: Path) -> MessageTemplate:
+    """The one template of a file."""
+    found = [one for one in load_all(path) if isinstance(one, MessageTemplate)]
+    if len(found) != 1:
+        raise Mistake(f"{path}: holds {len(found)} objects of kind MessageTemplate, exactly one is needed")
+    return found[0]
 
 
 def load_responders(paths: Iterable[Path]) -> dict[str, Responder]:

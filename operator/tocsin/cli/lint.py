@@ -1,22 +1,25 @@
-"""``kubectl tocsin lint FILE…``: everything that can be known to be wrong with policies and roles without a cluster."""
+"""``kubectl tocsin lint FILE…``: everything that can be known to be wrong with files, without a cluster."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tocsin.api.policy import EscalationPolicy
 from tocsin.api.responder import Responder
+from tocsin.api.template import MessageTemplate
 from tocsin.cli.exposed import load_exposed, unfit
 from tocsin.cli.files import Mistake, load_all
 from tocsin.clock import SystemClock
+from tocsin.decide.rendering import problems as unrenderable
 from tocsin.decide.roster import cycle, faults, holes
 from tocsin.decide.staffing import untold
 from tocsin.decide.worst import unreachable_tiers
 
-HELP = "check policies and Responders in files, all together, without a cluster"
+HELP = "check policies, Responders and message templates in files, all together, without a cluster"
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -25,7 +28,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "lint",
         help=HELP,
         description=f"{HELP[0].upper()}{HELP[1:]}: what the API server would refuse, tiers that nothing enters, roles "
-        "that are not there or cannot be told, rosters with circles and holes. Other kinds are passed over.",
+        "that are not there or cannot be told, rosters with circles and holes, texts that could not be rendered. Other "
+        "kinds are passed over.",
     )
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="YAML, with as many documents as you like")
     parser.add_argument(
@@ -40,38 +44,66 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.set_defaults(run=run)
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Print each problem on a line; 2 when there is one."""
-    exposed = load_exposed(arguments.metrics) if arguments.metrics else None
-    policies: list[tuple[Path, EscalationPolicy]] = []
-    roles: dict[tuple[str, str], tuple[Path, Responder]] = {}
-    problems: list[str] = []
-    for path in arguments.files:
+@dataclass(slots=True)
+class _Found:
+    """What stands in the files, each with its file."""
+
+    policies: list[tuple[Path, EscalationPolicy]] = field(default_factory=list)
+    roles: dict[tuple[str, str], tuple[Path, Responder]] = field(default_factory=dict)
+    """By namespace and name."""
+    templates: list[tuple[Path, MessageTemplate]] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    def read(self, path: Path) -> None:
+        """Take in a file, or what is wrong with it."""
         try:
             found = load_all(path)
         except Mistake as mistake:
-            problems += str(mistake).splitlines()
-            continue
+            self.problems += str(mistake).splitlines()
+            return
         for thing in found:
-            if isinstance(thing, EscalationPolicy):
-                policies.append((path, thing))
-            else:
-                roles[thing.metadata.namespace, thing.metadata.name] = path, thing
+            match thing:
+                case EscalationPolicy():
+                    self.policies.append((path, thing))
+                case Responder():
+                    self.roles[thing.metadata.namespace, thing.metadata.name] = path, thing
+                case MessageTemplate():
+                    self.templates.append((path, thing))
+
+    @property
+    def counted(self) -> str:
+        """How many there are."""
+        others = f"{len(self.policies)} policies and {len(self.roles)} Responders"
+        if not self.templates:
+            return others
+        return ", ".join([*([others] if self.policies or self.roles else []), f"{len(self.templates)} templates"])
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print each problem on a line; 2 when there is one."""
+    exposed = load_exposed(arguments.metrics) if arguments.metrics else None
+    found = _Found()
+    for path in arguments.files:
+        found.read(path)
+    problems = found.problems
     rosters: dict[str, dict[str, Responder]] = {}
-    for (namespace, name), (_, role) in roles.items():
+    for (namespace, name), (_, role) in found.roles.items():
         rosters.setdefault(namespace, {})[name] = role
-    for path, policy in policies:
+    for path, policy in found.policies:
         name, roster = policy.metadata.name, rosters.get(policy.metadata.namespace, {})
         wrong = [*_of_policy(policy, roster), *unfit(policy, exposed)]
         problems += [f"{path}: escalationpolicy/{name}: {problem}" for problem in wrong]
-    for path, role in roles.values():
+    for path, role in found.roles.values():
         name, roster = role.metadata.name, rosters[role.metadata.namespace]
         problems += [f"{path}: responder/{name}: {problem}" for problem in _of_role(role, roster)]
+    for path, template in found.templates:
+        wrong = [f"{where}, {one.message}" for where, one in unrenderable(template.spec)]
+        problems += [f"{path}: messagetemplate/{template.metadata.name}: {problem}" for problem in wrong]
     for problem in problems:
         print(problem, file=sys.stderr)
     if problems:
         return 2
-    print(f"{len(policies)} policies and {len(roles)} Responders: nothing is wrong with them")
+    print(f"{found.counted}: nothing is wrong with them")
     return 0
 
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from tocsin import __version__
-from tocsin.cli import acts, completion, lint, replay, views, watch
+from tocsin.cli import acts, completion, lint, previewing, replay, views, watch
 from tocsin.cli.files import Mistake
 
 DESCRIPTION = """\
@@ -26,6 +26,8 @@ Decide on an incident:
   kubectl tocsin ack fraud-7c9f2
   kubectl tocsin approve fraud-7c9f2
   kubectl tocsin resolve fraud-7c9f2 --reason 'rolled back; the fix is on its way'
+Read what an audience would be told:
+  kubectl tocsin message preview customers-initial --incident fraud-7c9f2
 Every decision is an object under your own name: kubectl get decisions.
 """
 
@@ -42,8 +44,17 @@ def parser() -> argparse.ArgumentParser:
     views.add(commands)
     watch.add(commands)
     acts.add(commands)
+    _add_messages(commands)
     completion.add(commands)
     return top
+
+
+def _add_messages(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """The commands about what customers, regulators and others are told."""
+    about = "what customers, regulators, partners, executives and the media are told"
+    group = commands.add_parser("message", help=about, description=f"{about[0].upper()}{about[1:]}.")
+    messages = group.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    previewing.add(messages)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

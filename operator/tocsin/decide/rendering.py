@@ -12,8 +12,15 @@ from jinja2.runtime import LoopContext
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from tocsin.api.incident import Incident, IncidentStatus, OptionState, SignalState, SignalStatus
-from tocsin.api.policy import Rules, SignalKind
-from tocsin.api.template import IncidentType, MessageTemplateSpec, TemplateText
+from tocsin.api.objects import Finding, clip, stamp
+from tocsin.api.policy import Option, Rules, SignalKind
+from tocsin.api.template import (
+    IncidentType,
+    MessageTemplate,
+    MessageTemplateSpec,
+    MessageTemplateStatus,
+    TemplateText,
+)
 from tocsin.decide.context import VALUES, Sort, Variable, open_to
 from tocsin.decide.phrasing import cleaned, estimate_in, in_words, printable, time_in
 from tocsin.decide.severity import UNKNOWN
@@ -129,6 +136,18 @@ def problems(spec: MessageTemplateSpec) -> tuple[tuple[str, Problem], ...]:
     return tuple(found)
 
 
+def report_template(template: MessageTemplate, now: datetime) -> MessageTemplateStatus:
+    """The status of a template: whether its texts can be rendered, and what is wrong with them."""
+    generation, found = template.metadata.generation, problems(template.spec)
+    languages = ", ".join(text.language for text in template.spec.texts)
+    finding = Finding(type="Ready", status="True", reason="Renderable", message=f"its texts are sound: {languages}")
+    if found:
+        message = "; ".join(f"{where}, {problem.message}" for where, problem in found[:8])
+        finding = Finding(type="Ready", status="False", reason=found[0][1].reason, message=clip(message, 1024))
+    conditions = stamp([finding], template.status.conditions, now, generation)
+    return MessageTemplateStatus(observed_generation=generation, conditions=conditions)
+
+
 def _sources(spec: MessageTemplateSpec) -> Iterator[tuple[str, str, str]]:
     """Each piece of template: its field, its language, its text."""
     for place, text in enumerate(spec.texts):
@@ -237,8 +256,11 @@ def _holding(status: IncidentStatus) -> tuple[datetime, str, str] | None:
 
 def _action(rules: Rules, name: str) -> str | None:
     option = next((one for one in rules.containment if one.name == name), None)
-    if option is None:
-        return None
+    return action_of(option) if option else None
+
+
+def action_of(option: Option) -> str:
+    """What an option does to a model, as far as it matters to those who are told."""
     if option.scale is None:
         return "RollBack"
     return "Limit" if option.scale.replicas else "Stop"

@@ -12,17 +12,21 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import islice
 from typing import Any
 
 from jinja2 import TemplateError, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from tocsin.api.objects import clip
 from tocsin.api.template import Audience
 from tocsin.decide.context import BY_PATH, GROUPS, VALUES, Sort, Variable, open_to
 from tocsin.decide.phrasing import WORDED, phrases
 
 DEPTH = 16
 """So deep blocks and expressions may be nested."""
+MOST = 20
+"""So many problems of one text are said."""
 LOOPS = 2
 """So deep ``for`` may be nested."""
 FILTERS = ("capitalize", "default", "lower", "upper")
@@ -60,7 +64,7 @@ class _Refused(Exception):
 
     def __init__(self, reason: Reason, line: int, message: str) -> None:
         super().__init__(message)
-        self.problem = Problem(reason, f"line {line}: {message}")
+        self.problem = Problem(reason, clip(f"line {line}: {message}", 300))
 
 
 UNPARSED = (TemplateError, RecursionError, ValueError, OverflowError, SyntaxError, MemoryError)
@@ -78,7 +82,7 @@ def problems_of(
         return (Problem(Reason.SYNTAX_INVALID, f"line {line}: {_words_of(bad)}"),)
     look = _Look(open_to(audience), audience, language, tuple(values))
     try:
-        return tuple(look.block(tree.body, {}, depth=0, loops=0))
+        return tuple(islice(look.block(tree.body, {}, depth=0, loops=0), MOST))
     except RecursionError:
         return (Problem(Reason.SYNTAX_NOT_ALLOWED, "line 1: it is nested too deep"),)
 

@@ -9,6 +9,7 @@ from tocsin.api.decision import Decision, DecisionType
 from tocsin.api.incident import Incident
 from tocsin.api.policy import EscalationPolicy, Rules, Target
 from tocsin.api.responder import Responder
+from tocsin.api.template import MessageTemplate
 from tocsin.decide.roster import reachable
 from tocsin.decide.staffing import told_by
 from tocsin.observe.cluster import Name, Pair, Store, pair_of
@@ -17,7 +18,7 @@ from tocsin.observe.cluster import Name, Pair, Store, pair_of
 class Key(NamedTuple):
     """What a worker takes: a kind of work, and the pair or object that it is about."""
 
-    work: Literal["incident", "policy", "responder", "revision"]
+    work: Literal["incident", "policy", "responder", "revision", "template"]
     about: Pair | Name
 
 
@@ -37,6 +38,8 @@ def of_object(store: Store, kind: str, name: Name, before: Any, after: Any) -> I
             yield Wake(Key("responder", name))
             if _is_new(before, after) or told_by(before) != told_by(after):
                 yield from of_responder(store, name)
+        case MessageTemplate():
+            yield Wake(Key("template", name))
         case Incident() as incident:
             yield Wake(Key("incident", pair_of(incident)), urgent=True)
             yield from of_kin(store, before, after)

@@ -263,6 +263,8 @@ class Engine:
             self._queue.add(Key("policy", Name(policy.metadata.namespace, policy.metadata.name)))
         for name in self.store.names("Responder"):
             self._queue.add(Key("responder", name))
+        for name in self.store.names("MessageTemplate"):
+            self._queue.add(Key("template", name))
 
     async def _work(self, key: Key) -> None:
         """One piece of work; one that fails comes again, ever later, and never stops the others."""
@@ -277,6 +279,8 @@ class Engine:
                     await self._mark(term, pair)
                 case Key("policy", Name() as name):
                     await term.policies.work(name)
+                case Key("template", Name() as name):
+                    await term.policies.work_template(name)
                 case Key(_, name):
                     await term.policies.work_responder(Name(*name[:2]))
             self._failures.pop(key, None)

@@ -1,7 +1,8 @@
-"""The work on one policy or Responder: check it against what is there, and say so in its status."""
+"""The work on one policy, Responder or template: check it against what is there, and say so in its status."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -16,6 +17,7 @@ from tocsin.apiserver import ApiError, ApiServer, NoAnswer, path
 from tocsin.clock import Clock
 from tocsin.decide.plan import Event
 from tocsin.decide.policy import Surroundings, report
+from tocsin.decide.rendering import report_template
 from tocsin.decide.situation import NoTarget, TargetView
 from tocsin.decide.staffing import report_responder, told_by
 from tocsin.engine.attestations import Attestations
@@ -152,6 +154,13 @@ class Policies:
                 if wake.key.work == "policy":
                     self.at("policy", Name(*wake.key.about[:2]), now)
         self.at("responder", name, min(status.until or now + CHECK_READY, now + CHECK_READY))
+
+    async def work_template(self, name: Name) -> None:
+        """Check the template and write its status if that has changed; in a thread, as long texts take their time."""
+        template = self.store.template(*name)
+        if template is not None:
+            status = await asyncio.to_thread(report_template, template, self.clock.now())
+            await self._write("MessageTemplate", template, status)
 
     def _taken_targets(self, policy: EscalationPolicy) -> dict[str, str]:
         """By model: the older policy of the namespace that names the same target."""

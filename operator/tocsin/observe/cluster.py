@@ -1,4 +1,4 @@
-"""What the cluster holds: policies, responders, incidents and decisions, fed by events and pruned by lists."""
+"""What the cluster holds: our objects by kind, fed by events and pruned by lists."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from tocsin.api.incident import Incident
 from tocsin.api.objects import API_VERSION
 from tocsin.api.policy import EscalationPolicy, Target
 from tocsin.api.responder import Responder
+from tocsin.api.template import MessageTemplate
 from tocsin.apiserver import ApiError, ApiServer, path
 from tocsin.decide.situation import TOGETHER, Relative
 
@@ -23,12 +24,14 @@ PLURALS = {
     "Responder": "responders",
     "Incident": "incidents",
     "Decision": "decisions",
+    "MessageTemplate": "messagetemplates",
 }
-MODELS: dict[str, type[EscalationPolicy | Responder | Incident | Decision]] = {
+MODELS: dict[str, type[EscalationPolicy | Responder | Incident | Decision | MessageTemplate]] = {
     "EscalationPolicy": EscalationPolicy,
     "Responder": Responder,
     "Incident": Incident,
     "Decision": Decision,
+    "MessageTemplate": MessageTemplate,
 }
 PAGE = "100"
 KIN = 32
@@ -260,6 +263,11 @@ class Store:
     def responder(self, namespace: str, name: str) -> Responder | None:
         """A Responder, if it is there and can be read."""
         slot = self.slot("Responder", Name(namespace, name))
+        return slot.parsed if slot else None
+
+    def template(self, namespace: str, name: str) -> MessageTemplate | None:
+        """A template of messages, if it is there and can be read."""
+        slot = self.slot("MessageTemplate", Name(namespace, name))
         return slot.parsed if slot else None
 
     def decisions_of(self, incident: Incident) -> tuple[Decision, ...]:
