@@ -32,6 +32,7 @@ lint: $(STAMP) ## check style, types, imports, and that everything generated is 
 	$(VENV)/bin/lint-imports
 	$(PYTHON) -m tocsin.api.schema --check $(CRDS)
 	$(PYTHON) -m tocsin.api.reference --check docs/reference/api.md
+	$(PYTHON) -m tocsin.cli.gallery --check docs/reference
 	$(PYTHON) -m tests.bench.report --check
 
 test: $(STAMP) ## run every test, the end-to-end ones on a real control plane included
@@ -56,6 +57,7 @@ cluster-down: $(STAMP) ## end it
 generate: $(STAMP) ## make anew what is generated: CRDs, reference, golden files
 	$(PYTHON) -m tocsin.api.schema --write $(CRDS)
 	$(PYTHON) -m tocsin.api.reference --write docs/reference/api.md
+	$(PYTHON) -m tocsin.cli.gallery --write docs/reference
 	TOCSIN_UPDATE_GOLDEN=1 $(PYTHON) -m pytest -q tests/chart/test_templates.py
 
 image: ## build the operator's image with Docker

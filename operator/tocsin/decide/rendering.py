@@ -24,7 +24,7 @@ from tocsin.api.template import (
 from tocsin.decide.context import VALUES, Sort, Variable, open_to
 from tocsin.decide.phrasing import cleaned, estimate_in, in_words, printable, time_in
 from tocsin.decide.severity import UNKNOWN
-from tocsin.decide.syntax import FILTERS, UNPARSED, Problem, Reason, problems_of
+from tocsin.decide.syntax import FILTERS, UNPARSED, Problem, Reason, problems_of, without_standing
 from tocsin.decide.workload import canonical, sha256
 
 SUBJECT_LIMIT = 200
@@ -113,7 +113,7 @@ _CASES = {
 
 
 def _environment() -> _Environment:
-    made = _Environment(undefined=_NotYet, trim_blocks=True, lstrip_blocks=True, autoescape=False, cache_size=0)
+    made = _Environment(undefined=_NotYet, lstrip_blocks=True, autoescape=False, cache_size=0)
     made.globals.clear()
     made.tests.clear()
     made.filters.clear()
@@ -346,7 +346,7 @@ def _written(where: str, source: str, context: Mapping[str, Any], limit: int) ->
     """The text, made piece by piece: whatever would be longer is not made to its end."""
     pieces, size = [], 0
     try:
-        for piece in _JINJA.from_string(source).generate(context):
+        for piece in _JINJA.from_string(without_standing(source)).generate(context):
             size += len(piece.encode(errors="replace"))
             if size > limit:
                 raise _Unwritten(Reason.TOO_LONG, f"{where}: longer than {limit // 1024} KiB: shorten it")

@@ -31,6 +31,8 @@ LOOPS = 2
 """So deep ``for`` may be nested."""
 FILTERS = ("capitalize", "default", "lower", "upper")
 _TARGET = re.compile(r"[a-z][a-zA-Z0-9]*")
+_RAW = re.compile(r"\{%[-+]?\s*raw")
+_STANDING = re.compile(r"^([ \t]*\{%(?:[^%\n]|%(?!\}))*%\})[ \t]*\n", re.MULTILINE)
 _LOOP = ("first", "last")
 _OPERATORS = {"eq": "==", "ne": "!=", "in": "in", "notin": "not in"}
 
@@ -76,7 +78,7 @@ def problems_of(
 ) -> tuple[Problem, ...]:
     """All that is wrong with a text; what follows from something wrong is not said."""
     try:
-        tree = environment.parse(source)
+        tree = environment.parse(without_standing(source))
     except UNPARSED as bad:
         line = getattr(bad, "lineno", 1)
         return (Problem(Reason.SYNTAX_INVALID, f"line {line}: {_words_of(bad)}"),)
@@ -85,6 +87,11 @@ def problems_of(
         return tuple(islice(look.block(tree.body, {}, depth=0, loops=0), MOST))
     except RecursionError:
         return (Problem(Reason.SYNTAX_NOT_ALLOWED, "line 1: it is nested too deep"),)
+
+
+def without_standing(source: str) -> str:
+    """The text in which a line of nothing but one ``{% … %}`` leaves no line behind; the lines keep their numbers."""
+    return source if _RAW.search(source) else _STANDING.sub("\\1{#\n#}", source)
 
 
 def _words_of(bad: BaseException) -> str:
