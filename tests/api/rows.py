@@ -9,6 +9,7 @@ import yaml
 
 from tocsin.api.policy import TOO_MANY
 from tocsin.api.responder import LATER
+from tocsin.api.template import BY_SENDER, LANGUAGE_PATTERN, ONE_APPROVAL, TO_PEOPLE, TWO_APPROVALS, VALUE_PATTERN
 
 VALID: dict[str, dict[str, Any]] = {
     "EscalationPolicy": yaml.safe_load("""
@@ -27,6 +28,12 @@ VALID: dict[str, dict[str, Any]] = {
         type: Acknowledge
         by: alice
         incidentRef: {name: credit-7c9f2}
+    """),
+    "MessageTemplate": yaml.safe_load("""
+        audience: Customers
+        phase: Initial
+        approvals: [comms]
+        texts: [{language: en, subject: A problem, body: We are looking into it.}]
     """),
     "Responder": yaml.safe_load("""
         members: [{name: Alice, user: alice}]
@@ -601,5 +608,92 @@ REFUSED = (
         "a person's channel twice",
         "members: [{name: A, user: a, channels: [{name: p, secretRef: {name: p}}, {name: p, secretRef: {name: q}}]}]",
         'spec.members[0].channels[1]: Duplicate value: {"name":"p"}',
+    ),
+    # --- MessageTemplate
+    Refused("MessageTemplate", "a message to nobody", "audience: null", "spec.audience: Required value"),
+    Refused(
+        "MessageTemplate",
+        "an audience that there is not",
+        "audience: Friends",
+        'spec.audience: Unsupported value: "Friends"',
+    ),
+    Refused("MessageTemplate", "a phase that there is not", "phase: Later", 'spec.phase: Unsupported value: "Later"'),
+    Refused(
+        "MessageTemplate",
+        "a type that there is not",
+        "incidentTypes: [Fire]",
+        'spec.incidentTypes[0]: Unsupported value: "Fire"',
+    ),
+    Refused(
+        "MessageTemplate",
+        "a type twice",
+        "incidentTypes: [Drift, Drift]",
+        'spec.incidentTypes[1]: Duplicate value: "Drift"',
+    ),
+    Refused("MessageTemplate", "no text", "texts: []", "spec.texts in body should have at least 1 items"),
+    Refused(
+        "MessageTemplate",
+        "a language that is none",
+        "texts: [{language: English, subject: a, body: b}]",
+        f"spec.texts[0].language in body should match '{LANGUAGE_PATTERN}'",
+    ),
+    Refused(
+        "MessageTemplate",
+        "a language twice",
+        "texts: [{language: en, subject: a, body: b}, {language: en, subject: c, body: d}]",
+        'spec.texts[1]: Duplicate value: {"language":"en"}',
+    ),
+    Refused(
+        "MessageTemplate",
+        "an empty text",
+        "texts: [{language: en, subject: a, body: ''}]",
+        "spec.texts[0].body in body should be at least 1 chars long",
+    ),
+    Refused(
+        "MessageTemplate",
+        "a text that is too long",
+        f"texts: [{{language: en, subject: a, body: {'b' * 8193}}}]",
+        "spec.texts[0].body: Too long: may not be more than 8192 bytes",
+    ),
+    Refused(
+        "MessageTemplate",
+        "a value's name is none",
+        "values: [{name: our-name}]",
+        f"spec.values[0].name in body should match '{VALUE_PATTERN}'",
+    ),
+    Refused(
+        "MessageTemplate",
+        "a value twice",
+        "values: [{name: a}, {name: a}]",
+        'spec.values[1]: Duplicate value: {"name":"a"}',
+    ),
+    Refused(
+        "MessageTemplate",
+        "a window that is no duration",
+        "remediationWindow: 3 days",
+        f"spec.remediationWindow in body {_DURATION}",
+    ),
+    Refused(
+        "MessageTemplate", "customers without an approval", "approvals: []", f"spec: Invalid value: {ONE_APPROVAL}"
+    ),
+    Refused(
+        "MessageTemplate",
+        "a regulator with one approval",
+        "audience: Regulators",
+        f"spec: Invalid value: {TWO_APPROVALS}",
+    ),
+    Refused("MessageTemplate", "a role twice", "approvals: [a, a]", 'spec.approvals[1]: Duplicate value: "a"'),
+    Refused("MessageTemplate", "customers told as a role", "to: [owners]", f"spec: Invalid value: {TO_PEOPLE}"),
+    Refused(
+        "MessageTemplate",
+        "our own people told from outside",
+        "{audience: Internal, sender: {secretRef: {name: mail}}}",
+        f"spec: Invalid value: {BY_SENDER}",
+    ),
+    Refused(
+        "MessageTemplate",
+        "a regulator told by a machine",
+        "{audience: Regulators, approvals: [a, b], sender: {secretRef: {name: mail}}}",
+        f"spec: Invalid value: {BY_SENDER}",
     ),
 )

@@ -16,15 +16,17 @@ from tocsin.api.incident import Incident
 from tocsin.api.objects import ApiModel
 from tocsin.api.policy import EscalationPolicy
 from tocsin.api.responder import Responder
+from tocsin.api.template import MessageTemplate
 
 PLURALS = {
     "EscalationPolicy": "escalationpolicies",
     "Incident": "incidents",
     "Decision": "decisions",
     "Responder": "responders",
+    "MessageTemplate": "messagetemplates",
 }
 MODELS: dict[str, type[ApiModel]] = {
-    model.__name__: model for model in (EscalationPolicy, Incident, Decision, Responder)
+    model.__name__: model for model in (EscalationPolicy, Incident, Decision, Responder, MessageTemplate)
 }
 
 ACCEPTED = (
@@ -94,6 +96,20 @@ ACCEPTED = (
         f"{{type: Attest, incidentRef: null, policyRef: {{name: a, uid: b}}, digest: '{DIGEST}', reason: read}}",
     ),
     ("Responder", "a role without a channel", "channels: []"),
+    ("MessageTemplate", "a message to customers", "{}"),
+    (
+        "MessageTemplate",
+        "a form for a regulator",
+        "{audience: Regulators, approvals: [compliance, legal], remediationWindow: 72h, incidentTypes: [Bias, Harm]}",
+    ),
+    ("MessageTemplate", "executives told as a role", "{audience: Executives, approvals: null, to: [executives]}"),
+    (
+        "MessageTemplate",
+        "partners told by a sender, in two languages",
+        "{audience: Partners, sender: {secretRef: {name: mail}}, values: [{name: contact}, {name: service, value: us}],"
+        " texts: [{language: en, subject: a, body: b}, {language: pt-BR, subject: c, body: d}]}",
+    ),
+    ("MessageTemplate", "a holding line with talking points", "{audience: Media, talkingPoints: [We know of it.]}"),
 )
 
 IMMUTABLE = {
@@ -183,7 +199,12 @@ def test_refused_in_a_status(kinds: Access, namespace: str, status: dict[str, An
 def test_a_decision_has_no_status(kinds: Access) -> None:
     resources = kinds.api("GET", "/apis/tocsin.dev/v1alpha1")["resources"]
     with_status = sorted(one["name"] for one in resources if one["name"].endswith("/status"))
-    assert with_status == ["escalationpolicies/status", "incidents/status", "responders/status"]
+    assert with_status == [
+        "escalationpolicies/status",
+        "incidents/status",
+        "messagetemplates/status",
+        "responders/status",
+    ]
 
 
 def _rules(schema: Any, key: str) -> Iterator[str]:
@@ -217,6 +238,7 @@ def test_every_rule_and_pattern_has_a_row(kind: str, key: str) -> None:
         ("incidents.status.tiers.acknowledgeDeadline", "Until when somebody must acknowledge"),
         ("decisions.spec.digest", "What exactly is approved"),
         ("responders.spec.members.user", "The person's Kubernetes user name"),
+        ("messagetemplates.spec.remediationWindow", "says that it is an estimate"),
     ],
 )
 def test_explained(kinds: Access, field: str, says: str) -> None:

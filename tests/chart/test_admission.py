@@ -31,8 +31,8 @@ kind: ClusterRole
 metadata: {name: everything-but-rights}
 rules:
 - apiGroups: [tocsin.dev]
-  resources: [escalationpolicies, responders, incidents, decisions,
-    escalationpolicies/status, responders/status, incidents/status]
+  resources: [escalationpolicies, responders, messagetemplates, incidents, decisions,
+    escalationpolicies/status, responders/status, messagetemplates/status, incidents/status]
   verbs: ["*"]
 """)
 INCIDENT = {"name": "credit-1", "uid": "u"}
@@ -252,6 +252,7 @@ def test_a_decision_cannot_be_edited(place: Place) -> None:
     assert "is immutable: create another one" in said
 
 
+TEMPLATE = {"audience": "Internal", "phase": "Initial", "texts": [{"language": "en", "subject": "a", "body": "b"}]}
 ROLE = {"members": [{"name": "Alice", "user": "alice"}]}
 
 
@@ -261,6 +262,7 @@ ROLE = {"members": [{"name": "Alice", "user": "alice"}]}
         ("alice", "Incident", "incidents", REPORT),
         ("dave", "EscalationPolicy", "escalationpolicies", WATCHED),
         ("dave", "Responder", "responders", ROLE),
+        ("dave", "MessageTemplate", "messagetemplates", TEMPLATE),
     ],
 )
 def test_a_status_is_written_by_the_operator_only(

@@ -29,6 +29,8 @@ def may(release: Release, verb: str, what: str, namespace: str) -> bool:
 ALWAYS = (
     ("watch", "escalationpolicies.tocsin.dev"),
     ("watch", "decisions.tocsin.dev"),
+    ("watch", "messagetemplates.tocsin.dev"),
+    ("patch", "messagetemplates.tocsin.dev/status"),
     ("create", "incidents.tocsin.dev"),
     ("patch", "incidents.tocsin.dev/status"),
     ("create", "events.events.k8s.io"),
@@ -48,6 +50,7 @@ NEVER = (
     ("delete", "incidents.tocsin.dev"),
     ("patch", "incidents.tocsin.dev"),
     ("patch", "escalationpolicies.tocsin.dev"),
+    ("patch", "messagetemplates.tocsin.dev"),
     ("patch", "namespaces"),
     ("get", "pods"),
     ("create", "events"),

@@ -17,6 +17,8 @@ from pydantic import BaseModel
 from tests.chart.conftest import CHART
 from tests.cluster.cluster import ROOT
 from tests.cluster.tools import ensure
+from tocsin.api.template import Audience, MessagePhase, MessageTemplate
+from tocsin.decide.rendering import problems
 from tocsin.settings import Settings, load_settings
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -27,6 +29,7 @@ SETS: dict[str, tuple[str, tuple[str, ...]]] = {
         """
         image: {digest: "sha256:2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"}
         imagePullSecrets: [{name: pull}]
+        messageTemplates: {enabled: false}
         settings:
           prometheus:
             default: {url: "https://prometheus.example", bearerTokenFile: /etc/prometheus/token, tenancy: Single}
@@ -51,6 +54,7 @@ SETS: dict[str, tuple[str, tuple[str, ...]]] = {
     "one replica that only watches": (
         """
         replicas: 1
+        messageTemplates: {enabled: false}
         containment: {deployments: {enabled: false}}
         networkPolicy: {enabled: false}
         priorityClass: {name: system-cluster-critical}
@@ -113,9 +117,30 @@ def test_what_the_operator_expects_is_what_is_installed(tmp_path: Path) -> None:
         assert every[kind, expected[part]["name"]]["spec"] == expected[part]["spec"]
 
 
+def test_the_ready_made_templates_carry_the_organisations_words(tmp_path: Path) -> None:
+    """The words replace the values of that name, and every template can be rendered."""
+    words = """{contact: "help: 'us' <help@bank.example>", service: "{{ not helm's }}"}"""
+    every = objects(tmp_path, f"messageTemplates: {{values: {words}}}")
+    made = [MessageTemplate.model_validate(one) for (kind, _), one in every.items() if kind == "MessageTemplate"]
+    pairs = {(one.spec.audience, one.spec.phase) for one in made}
+    assert pairs == {(audience, phase) for audience in Audience for phase in MessagePhase}
+    assert {one.metadata.namespace for one in made} == {"tocsin-system"}
+    assert [problem for one in made for problem in problems(one.spec)] == []
+    said = {(value.name, value.value) for one in made for value in one.spec.values}
+    assert {
+        ("contact", "help: 'us' <help@bank.example>"),
+        ("service", "{{ not helm's }}"),
+        ("organisation", None),
+    } <= said
+
+
 @pytest.mark.parametrize(
     ("values", "complaint"),
     [
+        pytest.param(
+            "messageTemplates: {values: {our-name: us}}", "does not match pattern", id="a value's name is none"
+        ),
+        pytest.param("messageTemplates: {values: {contact: ''}}", "minLength: got 0, want 1", id="an empty word"),
         pytest.param("replica: 3", "additional properties 'replica' not allowed", id="a misspelt value"),
         pytest.param("replicas: 0", "minimum: got 0, want 1", id="no operator at all"),
         pytest.param("settings: {prometheus: {default: null}}", "minProperties: got 0, want 1", id="no Prometheus"),
@@ -184,7 +209,8 @@ def test_the_package_holds_the_definitions_themselves(tmp_path: Path) -> None:
     shown = helm(tmp_path, "show", "crds", str(next(tmp_path.glob("tocsin-*.tgz"))))
     names = sorted(one["metadata"]["name"] for one in yaml.safe_load_all(shown) if one)
     assert names == [
-        f"{plural}.tocsin.dev" for plural in ("decisions", "escalationpolicies", "incidents", "responders")
+        f"{plural}.tocsin.dev"
+        for plural in ("decisions", "escalationpolicies", "incidents", "messagetemplates", "responders")
     ]
 
 

@@ -51,6 +51,16 @@ def offered(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
         pytest.param(["note", "fraud-1", "--reason", "e"], [":4"], id="free words are no files"),
         pytest.param(["ack", ""], [":4"], id="names, without a cluster"),
         pytest.param(["oncall", "o"], [":4"], id="roles, without a cluster"),
+        pytest.param(
+            ["message", "pre"],
+            ["preview\tshow what a template says of an incident, without sending anything", ":4"],
+            id="of a group",
+        ),
+        pytest.param(
+            ["message", "preview", "--file", "examples/cr"],
+            ["examples/credit-scoring.yaml\t", ":4"],
+            id="a file of a group's command",
+        ),
         pytest.param(["replay", "--model", ""], [":4"], id="a model of a file"),
     ],
 )
@@ -127,6 +137,11 @@ def test_names_are_those_of_the_cluster_that_one_may_see(
     assert offered("oncall", "-n", namespace, "") == ["owners\t", ":4"]
     assert offered("handover", "fraud-1", "-n", namespace, "--to", "") == ["owners\t", ":4"]
     assert offered("authorise", "-n", namespace, "") == ["fraud\t", ":4"]
+    text = {"language": "en", "subject": "a", "body": "b"}
+    spec = {"audience": "Internal", "phase": "Initial", "texts": [text]}
+    news = kind | {"kind": "MessageTemplate", "metadata": {"name": "news"}, "spec": spec}
+    served.api("POST", f"{url}/messagetemplates", news)
+    assert offered("message", "preview", "-n", namespace, "") == ["news\t", ":4"]
     assert offered("report", "-n", namespace, "") == ["cards\tpolicy fraud", ":4"]
     assert offered("status", "-n", namespace[:-1]) == [f"{namespace}\t", ":4"]
     use(monkeypatch, served.kubeconfig_for("mallory"))

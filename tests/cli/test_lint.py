@@ -29,6 +29,16 @@ spec:
   members: [{name: Ada, user: ada}]
   channels: [{name: hook, secretRef: {name: hook}}]
 """
+TEMPLATE = """
+---
+apiVersion: tocsin.dev/v1alpha1
+kind: MessageTemplate
+metadata: {name: news, namespace: models}
+spec:
+  audience: Internal
+  phase: Initial
+  texts: [{language: en, subject: "{{ model.name }}", body: "Led by {{ lead.user | default('nobody') }}."}]
+"""
 ATTESTED = POLICY.replace("  tiers:", "  secondLine: risk\n  tiers:") + ROLE
 LATER = "  - {name: board, severity: SEV1, accountable: owners}\n"
 
@@ -91,6 +101,16 @@ def test_the_examples_are_good(capsys: pytest.CaptureFixture[str]) -> None:
             id="a hole",
         ),
         pytest.param("a: [", "is not YAML", id="no YAML"),
+        pytest.param(
+            TEMPLATE.replace("lead.user", "lead.usr"),
+            "messagetemplate/news: spec.texts[0].body, line 1: lead.usr is not known, did you mean lead.user?",
+            id="a variable of a template",
+        ),
+        pytest.param(
+            TEMPLATE.replace("Internal", "Customers"),
+            "messagetemplate/news: spec: Customers, Partners and Media need at least one approval",
+            id="what CEL refuses of a template",
+        ),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, words: str) -> None:
@@ -105,6 +125,21 @@ def test_a_tier_is_entered_when_the_one_before_has_a_deadline_to_miss(tmp_path: 
     mild = POLICY.replace("regulatory: 2, reputation: 2", "regulatory: 0, reputation: 0")
     first = mild.replace("accountable: owners}", f"accountable: owners, {deadline}: 15m}}", 1)
     assert lint(tmp_path, first + LATER + ROLE) == 0
+
+
+def test_templates_are_counted_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert lint(tmp_path, TEMPLATE) == 0
+    assert lint(tmp_path, POLICY + ROLE + TEMPLATE) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "1 templates: nothing is wrong with them",
+        "1 policies and 1 Responders, 1 templates: nothing is wrong with them",
+    ]
+
+
+def test_every_ready_made_template_is_good(capsys: pytest.CaptureFixture[str]) -> None:
+    files = sorted(str(one) for one in (EXAMPLES.parent / "charts" / "tocsin" / "messages").glob("*.yaml"))
+    assert main(["lint", *files]) == 0
+    assert capsys.readouterr().out == "30 templates: nothing is wrong with them\n"
 
 
 def test_what_is_of_another_kind_is_passed_over(tmp_path: Path) -> None:

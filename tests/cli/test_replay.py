@@ -273,6 +273,7 @@ def test_a_policy_without_a_namespace_cannot_be_confined(tmp_path: Path, capsys:
             "resolve",
             "report",
             "authorise",
+            "message",
         ),
     ],
 )

@@ -23,6 +23,7 @@ from tocsin.api.policy import Risk
 from tocsin.api.quantities import format_duration
 from tocsin.decide.severity import AFFECTED_BANDS, BANDS, Evidence, affected_band, score
 from tocsin.decide.situation import Trust
+from tocsin.decide.syntax import Reason
 from tocsin.engine.telemetry import Telemetry
 from tocsin.settings import PrometheusServer, Settings
 
@@ -71,6 +72,10 @@ NOT_REASONS = {"True", "False", "Unknown", "RollBack", "Scale", "Resolve", "NotF
 """Other words of the modules that make conditions."""
 
 
+OF_ONE_INCIDENT = {"ValueMissing", "ValueUnknown", "NotForType", "NotKnownYet", "TooLong"}
+"""Why a sound template gives no message for an incident."""
+
+
 def words_of(module: str) -> set[str]:
     """Every string constant of a module that could be a reason."""
     tree = ast.parse((PACKAGE / module).read_text())
@@ -96,6 +101,7 @@ def reasons_in_code() -> set[str]:
     modules = ("decide/facts.py", "decide/policy.py", "decide/staffing.py")
     made = {word for module in modules for word in words_of(module)} | set(given("Finding"))
     states = {str(state) for state in OptionState} | {trust.value for trust in Trust}
+    states |= {reason.value for reason in Reason} - OF_ONE_INCIDENT
     return (made - TYPES - NOT_REASONS) | states | {"Acknowledged", "Recovered", "Staffed", "Attested"}
 
 

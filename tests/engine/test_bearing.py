@@ -11,6 +11,7 @@ from tocsin.api.incident import Incident, IncidentStatus
 from tocsin.api.objects import API_VERSION
 from tocsin.api.policy import EscalationPolicy, Target
 from tocsin.api.responder import ResponderStatus
+from tocsin.api.template import MessageTemplate
 from tocsin.engine.bearing import Key, Wake, of_brake, of_kin, of_object, of_trust, of_workload
 from tocsin.observe.cluster import Name, Pair, Store
 
@@ -82,6 +83,16 @@ def test_a_role_wakes_the_policies_that_name_it_and_their_incidents() -> None:
         INCIDENT,
     }
     assert keys(of_object(store, "Responder", Name("models", "owners"), owners, owners)) == {mine}
+
+
+def test_a_template_wakes_itself() -> None:
+    spec = {"audience": "Internal", "phase": "Initial", "texts": [{"language": "en", "subject": "a", "body": "b"}]}
+    template, name = (
+        MessageTemplate.model_validate({"metadata": {"name": "news"}, "spec": spec}),
+        Name("models", "news"),
+    )
+    for before, after in ((None, template), (template, template), (template, None)):
+        assert keys(of_object(a_store(), "MessageTemplate", name, before, after)) == {Key("template", name)}
 
 
 def test_a_role_wakes_the_policies_whose_models_it_owns() -> None:

@@ -1,4 +1,4 @@
-"""Does what the operator writes about a role reach the policies that name it, though its own write is no news to it?"""
+"""Does what is written about roles and templates reach whom it bears on, and is the own write no news?"""
 
 from __future__ import annotations
 
@@ -92,3 +92,31 @@ def test_how_often_a_target_is_looked_at(found: TargetView | NoTarget, asked: li
 
     asyncio.run(play())
     assert counts == asked
+
+
+def test_a_template_gets_a_status_once() -> None:
+    text = {"language": "en", "subject": "{{ incident.nam }}", "body": "b"}
+    raw = {
+        "apiVersion": "tocsin.dev/v1alpha1",
+        "kind": "MessageTemplate",
+        "metadata": {"name": "news", "namespace": "models", "uid": "u", "resourceVersion": "1", "generation": 1},
+        "spec": {"audience": "Internal", "phase": "Initial", "texts": [text]},
+    }
+    store, written = Store(), list[Any]()
+    store.put("MessageTemplate", raw)
+
+    class Taking:
+        async def merge(self, where: str, body: Any) -> Any:
+            written.append((where, body["metadata"], body["status"]["conditions"][0]["reason"]))
+            return raw | {"metadata": raw["metadata"] | {"resourceVersion": "2"}, "status": body["status"]}
+
+    work: Any = Policies.__new__(Policies)
+    work.api, work.clock, work.store, work.telemetry = Taking(), FakeClock(), store, Telemetry()
+    work.leads = lambda _: True
+
+    for _ in range(2):
+        asyncio.run(work.work_template(Name("models", "news")))
+    asyncio.run(work.work_template(Name("models", "gone")))
+
+    where = "/apis/tocsin.dev/v1alpha1/namespaces/models/messagetemplates/news/status"
+    assert written == [(where, {"uid": "u", "resourceVersion": "1"}, "UnknownVariable")]

@@ -41,6 +41,7 @@ from tocsin.api.policy import (
     Target,
 )
 from tocsin.api.responder import ResponderSpec
+from tocsin.api.template import MessageTemplateSpec
 from tocsin.decide.incident import plan
 from tocsin.decide.policy import Surroundings, report
 from tocsin.decide.situation import Budget, NoTarget, Outcome, Trust
@@ -98,6 +99,11 @@ def an_object(kind: str, spec: Json, status: Json = None, version: int = 1) -> J
     return made if status is None else made | {"status": status}
 
 
+CHECKED: dict[str, type[EscalationPolicySpec | ResponderSpec | MessageTemplateSpec]] = {
+    "EscalationPolicy": EscalationPolicySpec,
+    "Responder": ResponderSpec,
+    "MessageTemplate": MessageTemplateSpec,
+}
 KINDS = st.sampled_from(list(MODELS))
 TAKEN = KINDS.flatmap(lambda kind: st.tuples(st.just(kind), SPECS[kind], STATUSES.get(kind, st.none())))
 SPOILED = KINDS.flatmap(
@@ -148,11 +154,11 @@ def looked_over(store: Store) -> None:
 
 
 @MANY
-@given(SPOILED.filter(lambda given: given[0] in ("EscalationPolicy", "Responder")))
+@given(SPOILED.filter(lambda given: given[0] in CHECKED))
 def test_what_is_wrong_with_a_file_is_said_by_field(given: tuple[str, Json, Json]) -> None:
     kind, spec, _ = given
     raw = an_object(kind, spec)
-    problems = check(raw, EscalationPolicySpec if kind == "EscalationPolicy" else ResponderSpec)
+    problems = check(raw, CHECKED[kind])
     assert all(problem.startswith("spec") and ": " in problem for problem in problems)
     if not problems:
         assert MODELS[kind].model_validate(raw)

@@ -235,10 +235,17 @@ def message_facts(
             for one in status.signals
             if (one.sustained or one.missing) and one.name in kinds
         ],
-        "clocks": [],
+        "clocks": _clocks(status),
         "message.time": now,
         VALUES: dict(values),
     }
+
+
+def _clocks(status: IncidentStatus) -> list[Mapping[str, object]]:
+    """The legal clocks that run, a missed one among them: it is still owed."""
+    known = getattr(status, "clocks", ())
+    running = [one for one in known if one.state in ("Running", "Missed") and one.deadline]
+    return [{"name": one.name, "deadlineTime": one.deadline} for one in running]
 
 
 def _holding(status: IncidentStatus) -> tuple[datetime, str, str] | None:

@@ -160,7 +160,7 @@ class _Look:
                 Reason.SYNTAX_NOT_ALLOWED, node.lineno, f"{node.iter.name} is no list; lists are: {self._lists()}"
             )
         target = node.target.name if isinstance(node.target, nodes.Name) else ""
-        taken = {"loop", VALUES, *GROUPS, *self.open}
+        taken = {"loop", VALUES, *GROUPS, *self.open, *scope}
         if not _TARGET.fullmatch(target) or target in taken:
             raise _Refused(
                 Reason.SYNTAX_NOT_ALLOWED,
