@@ -14,7 +14,7 @@ from tocsin.api.policy import Rules
 from tocsin.api.quantities import format_time
 from tocsin.api.template import Audience, IncidentType, MessageTemplate, MessageTemplateSpec
 from tocsin.decide.context import BY_PATH, GROUPS, VARIABLES, Sort
-from tocsin.decide.phrasing import LONGEST_VALUE, WORDED, cleaned, estimate_in, in_words, phrases, printable, time_in
+from tocsin.decide.phrasing import LONGEST_FACT, WORDED, cleaned, estimate_in, in_words, phrases, printable, time_in
 from tocsin.decide.rendering import (
     BODY_LIMIT,
     SUBJECT_LIMIT,
@@ -139,6 +139,7 @@ def said(body: str, *, of: Any = None, **changes: Any) -> str:
         pytest.param("{% raw %}{{ x }}\n{% if %}\n{% endraw %}", "{{ x }}\n{% if %}", id="raw"),
         pytest.param("{# for the author #}x", "x", id="a comment"),
         pytest.param("{{ 'quoted' }}", "quoted", id="words in quotes"),
+        pytest.param("a\r\n{% if incident.contained %}\r\nb\r\n{% endif %}\r\nc", "a\nb\nc", id="other line ends"),
         pytest.param("a\u202eb\x00c\x1b[2Jd\te", "abc[2Jde", id="what turns or moves the pen is taken out"),
     ],
 )
@@ -564,6 +565,12 @@ def test_a_language_without_words_must_say_them_itself() -> None:
             id="a value that there is not",
         ),
         pytest.param(
+            {},
+            {"contact": "x" * 1025},
+            "TooLong: values.contact: 1025 characters, at most 1024: shorten it",
+            id="a value that is too long",
+        ),
+        pytest.param(
             {"incidentTypes": ["Bias", "Harm"]},
             {},
             "NotForType: the incident is of type Drift, the template is for Bias, Harm",
@@ -617,7 +624,7 @@ def test_a_text_that_would_be_longer_than_the_limit_is_not_made_to_its_end() -> 
         pytest.param("@here <!channel> a@b.example", "(at)here ‹!channel› a@b.example", id="nor a mention; mail stays"),
         pytest.param("a\u202eb\u200bc\ufeff\x00d", "abc d", id="nor another direction, nor what nobody sees"),
         pytest.param("``code``", "''code''", id="nor code"),
-        pytest.param("x" * 600, "x" * (LONGEST_VALUE - 1) + "…", id="nor a page"),
+        pytest.param("x" * 600, "x" * (LONGEST_FACT - 1) + "…", id="nor a page"),
     ],
 )
 def test_a_value_that_somebody_means_badly(value: str, text: str) -> None:
@@ -836,7 +843,7 @@ def test_words_of_a_language_that_has_none() -> None:
     assert estimate_in("fr", HOUR) == ""
     assert in_words("fr", "type", "Bias") == "Bias"
     assert time_in("fr", datetime(3, 2, 1, tzinfo=UTC)) == "0003-02-01 00:00 UTC"
-    assert cleaned("", links=True) == ""
+    assert cleaned("\x00") == ""
     assert printable("\n\na  \nb\n") == "a\nb"
 
 

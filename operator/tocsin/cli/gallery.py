@@ -105,9 +105,10 @@ def _row(one: Variable) -> str:
 _RULES = f"""\
 ## How each is told
 
-- A **text** is one line of at most 512 characters. Control and invisible characters are taken out, line breaks become
-  spaces, `<>[]` and backquotes become marks that look alike, `@` at the beginning of a word becomes `(at)`, and `://`
-  is taken apart, but in the organisation's own words. So no value can forge a line, a tag, a link or a mention.
+- A **text** is one line of at most 512 characters, a value of at most 1024. Control and invisible characters are taken
+  out, line breaks become spaces, `<>[]` and backquotes become marks that look alike, `@` at the beginning of a word
+  becomes `(at)`, and `://` is taken apart, but in the organisation's own words. So no value can forge a line, a tag, a
+  link or a mention.
 - A **code** is one word of a closed list, the same in every language: for `{{% if incident.type == 'Bias' %}}`.
 - **Words** and the **estimate** are a code or a span in the words of the text's language. There are words for
   {", ".join(f"`{one}`" for one in WORDED)}; a text of another language is refused, and says it by itself, with `if`.

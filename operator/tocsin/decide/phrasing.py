@@ -13,8 +13,8 @@ from tocsin.api.objects import clip
 
 Table = Literal["severity", "type", "action", "affected", "kind"]
 
-LONGEST_VALUE = 512
-"""So many characters of a fact or of a value are told."""
+LONGEST_FACT = 512
+"""So many characters of a fact are told."""
 _DAY = 24 * 60
 _WEEK = 7 * _DAY
 _MENTION = re.compile(r"(?<!\w)@")
@@ -156,14 +156,18 @@ def estimate_in(language: str, span: timedelta) -> str:
     return known.estimate.format(span=f"{count} {known.units[unit][count != 1]}")
 
 
-def cleaned(text: str, *, links: bool = False) -> str:
+def fact_in_text(text: str) -> str:
+    """A fact as it may stand in a message: no URL of somebody else is left, nor more than a few lines' worth."""
+    return clip(cleaned(text).replace("://", ": //"), LONGEST_FACT)
+
+
+def cleaned(text: str) -> str:
     """A value as it may stand in a message: one line that looks like nothing but text, wherever it is shown.
 
-    No control or invisible character, line break, tag, link in brackets or mention is left; nor, unless allowed, a URL.
+    No control or invisible character, line break, tag, link in brackets or mention is left.
     """
     visible = "".join(_shown(one) for one in text)
-    line = _MENTION.sub("(at)", " ".join(visible.split()).translate(_MARKS))
-    return clip(line if links else line.replace("://", ": //"), LONGEST_VALUE)
+    return _MENTION.sub("(at)", " ".join(visible.split()).translate(_MARKS))
 
 
 def _shown(character: str) -> str:

@@ -22,13 +22,15 @@ from tocsin.api.template import (
     TemplateText,
 )
 from tocsin.decide.context import VALUES, Sort, Variable, open_to
-from tocsin.decide.phrasing import cleaned, estimate_in, in_words, printable, time_in
+from tocsin.decide.phrasing import cleaned, estimate_in, fact_in_text, in_words, printable, time_in
 from tocsin.decide.severity import UNKNOWN
 from tocsin.decide.syntax import FILTERS, UNPARSED, Problem, Reason, problems_of, without_standing
 from tocsin.decide.workload import canonical, sha256
 
 SUBJECT_LIMIT = 200
 """Characters, on one line."""
+VALUE_LIMIT = 1024
+"""Characters, as in a template."""
 BODY_LIMIT = 16 * 1024
 """Bytes in UTF-8."""
 
@@ -325,7 +327,11 @@ def _values(spec: MessageTemplateSpec, facts: Mapping[str, object]) -> dict[str,
             raise _Unwritten(
                 Reason.VALUE_MISSING, f"values.{name}: supply it for this message, or set its value in the template"
             )
-    return {name: cleaned(value, links=True) for name, value in found.items()}
+        if len(value) > VALUE_LIMIT:
+            raise _Unwritten(
+                Reason.TOO_LONG, f"values.{name}: {len(value)} characters, at most {VALUE_LIMIT}: shorten it"
+            )
+    return {name: cleaned(value) for name, value in found.items()}
 
 
 def _text(
@@ -407,4 +413,4 @@ def _told(variable: Variable, path: str, fact: object, language: str) -> object:
             return time_in(language, fact)
         case Sort.ESTIMATE, timedelta():
             return estimate_in(language, fact)
-    return cleaned(str(fact))
+    return fact_in_text(str(fact))

@@ -32,7 +32,7 @@ LOOPS = 2
 FILTERS = ("capitalize", "default", "lower", "upper")
 _TARGET = re.compile(r"[a-z][a-zA-Z0-9]*")
 _RAW = re.compile(r"\{%[-+]?\s*raw")
-_STANDING = re.compile(r"^([ \t]*\{%(?:[^%\n]|%(?!\}))*%\})[ \t]*\n", re.MULTILINE)
+_STANDING = re.compile(r"^([ \t]*\{%(?:[^%\n]|%(?!\}))*%\})[ \t]*\r?\n", re.MULTILINE)
 _LOOP = ("first", "last")
 _OPERATORS = {"eq": "==", "ne": "!=", "in": "in", "notin": "not in"}
 
