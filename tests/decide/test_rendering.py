@@ -13,6 +13,7 @@ from tocsin.api.incident import Incident, IncidentStatus
 from tocsin.api.policy import Rules
 from tocsin.api.quantities import format_time
 from tocsin.api.template import Audience, IncidentType, MessageTemplate, MessageTemplateSpec
+from tocsin.decide import rendering
 from tocsin.decide.context import BY_PATH, GROUPS, VARIABLES, Sort
 from tocsin.decide.phrasing import LONGEST_FACT, WORDED, cleaned, estimate_in, in_words, phrases, printable, time_in
 from tocsin.decide.rendering import (
@@ -534,6 +535,29 @@ def test_a_language_without_words_must_say_them_itself() -> None:
     )
     estimate = [{"language": "fr", "subject": "s", "body": "{{ remediation.estimate }}"}]
     assert said("", texts=estimate).endswith("only in en, de: write the estimate out")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ ''.__class__.__mro__ }}",
+        "{{ incident.__class__ }}",
+        "{{ incident.items() }}",
+        "{{ incident['name'] }}",
+        "{{ values.get }}",
+        "{{ lipsum }}",
+        "{{ range(9) }}",
+        "{{ self.x() }}",
+        "{{ values | attr('get') }}",
+        "{% for one in signals %}{{ loop.nextitem.__class__ }}{{ loop.cycle('a') }}{% endfor %}",
+        "{% include 'x' %}",
+    ],
+)
+def test_beneath_the_look_lies_a_sandbox(source: str) -> None:
+    """What the look refuses gives nothing even where it is not asked."""
+    context = rendering._context(a_template(), facts(), VALUES, "en")
+    with pytest.raises(rendering._Unwritten):
+        rendering._written("body", source, context, BODY_LIMIT)
 
 
 # --- what is refused of one incident

@@ -69,7 +69,7 @@ class _Refused(Exception):
         self.problem = Problem(reason, clip(f"line {line}: {message}", 300))
 
 
-UNPARSED = (TemplateError, RecursionError, ValueError, OverflowError, SyntaxError, MemoryError)
+UNPARSED = (TemplateError, RecursionError, TypeError, ValueError, OverflowError, SyntaxError, MemoryError)
 """What Jinja2 and Python raise of a text that is no template: of digits without end, or of brackets."""
 
 
