@@ -12,6 +12,7 @@ from tocsin.api.policy import EscalationPolicy
 from tocsin.api.quantities import format_duration
 from tocsin.cli.main import main
 from tocsin.decide.defaults import PRACTICE
+from tocsin.decide.syntax import Reason
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("charts/**/*.md")])
@@ -66,3 +67,15 @@ def test_the_windows_by_kind_are_the_published_ones() -> None:
         spans = [format_duration(span) for span in (windows.every, windows.for_, windows.recover_after)]
         data = f"{windows.no_data_then} after {format_duration(windows.no_data_after)}"
         assert f"| {kind} | {' | '.join(spans)} | {windows.min_samples or ''} | {data} |" in page
+
+
+def test_the_template_of_the_page_about_messages_is_sound(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = (ROOT / "docs" / "how-to" / "messages.md").read_text()
+    file = tmp_path / "template.yaml"
+    file.write_text(next(block for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL) if "kind:" in block))
+    assert main(["lint", str(file)]) == 0, capsys.readouterr().err
+
+
+def test_every_reason_why_there_is_no_message_is_on_the_page_about_messages() -> None:
+    page = (ROOT / "docs" / "how-to" / "messages.md").read_text()
+    assert [reason.value for reason in Reason if f"`{reason.value}`" not in page] == []
