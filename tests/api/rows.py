@@ -682,6 +682,7 @@ REFUSED = (
         "audience: Regulators",
         f"spec: Invalid value: {TWO_APPROVALS}",
     ),
+    Refused("MessageTemplate", "no role's name", "approvals: [Comms Team]", f"spec.approvals[0] in body {_NAME}"),
     Refused("MessageTemplate", "a role twice", "approvals: [a, a]", 'spec.approvals[1]: Duplicate value: "a"'),
     Refused("MessageTemplate", "customers told as a role", "to: [owners]", f"spec: Invalid value: {TO_PEOPLE}"),
     Refused(
