@@ -13,8 +13,9 @@ from tocsin.api.checks import check
 from tocsin.api.objects import API_VERSION
 from tocsin.api.policy import EscalationPolicySpec
 from tocsin.api.responder import ResponderSpec
+from tocsin.api.silence import SilenceSpec
 
-KINDS = {"EscalationPolicy": EscalationPolicySpec, "Responder": ResponderSpec}
+KINDS: dict[str, Any] = {"EscalationPolicy": EscalationPolicySpec, "Responder": ResponderSpec, "Silence": SilenceSpec}
 FILES = [row for row in REFUSED if row.kind in KINDS]
 
 

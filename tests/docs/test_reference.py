@@ -62,6 +62,8 @@ WORD = re.compile(r"[A-Z][a-z]+([A-Z][a-z]+)*")
 TYPES = {"Ready", "Measured", "Firing", "Acknowledged", "Contained", "Recovered", "Resolved", "Notified", "Staffed"} | {
     "BreakGlassApproved",
     "Attested",
+    "Silenced",
+    "Flapping",
 }
 NOT_REASONS = {"True", "False", "Unknown", "RollBack", "Scale", "Resolve", "NotFound", "Unreadable", "Failed"} | {
     "Empty",
@@ -96,7 +98,18 @@ def reasons_in_code() -> set[str]:
     modules = ("decide/facts.py", "decide/policy.py", "decide/staffing.py")
     made = {word for module in modules for word in words_of(module)} | set(given("Finding"))
     states = {str(state) for state in OptionState} | {trust.value for trust in Trust}
-    return (made - TYPES - NOT_REASONS) | states | {"Acknowledged", "Recovered", "Staffed", "Attested"}
+    return (
+        (made - TYPES - NOT_REASONS)
+        | states
+        | {
+            "Acknowledged",
+            "Recovered",
+            "Staffed",
+            "Attested",
+            "Silenced",
+            "Flapping",
+        }
+    )
 
 
 def test_every_reason_of_a_condition_is_documented() -> None:

@@ -99,6 +99,7 @@ def _arguments(top: argparse.ArgumentParser) -> Iterator[tuple[argparse.Argument
         for parser in commands.choices.values() if isinstance(commands.choices, dict) else ():
             for action in parser._actions:  # noqa: SLF001 - as above
                 yield parser, action
+            yield from _arguments(parser)
 
 
 def _names_for(parser: argparse.ArgumentParser, action: argparse.Action) -> Callable[..., Offer] | None:
@@ -115,6 +116,8 @@ def _names_for(parser: argparse.ArgumentParser, action: argparse.Action) -> Call
             return _offering("escalationpolicies", _models)
         case "responder" | "to":
             return _offering("responders", _named)
+        case "silence":
+            return _offering("silences", _named)
         case "namespace":
             return _offering("namespaces", _named)
     return None

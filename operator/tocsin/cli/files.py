@@ -11,6 +11,7 @@ import yaml
 from tocsin.api.checks import check
 from tocsin.api.policy import EscalationPolicy, EscalationPolicySpec, PolicyModel
 from tocsin.api.responder import Responder, ResponderSpec
+from tocsin.api.silence import Silence, SilenceSpec
 from tocsin.settings import UNREADABLE
 
 
@@ -49,15 +50,24 @@ def load_policy(path: Path) -> tuple[EscalationPolicy, dict[str, Responder]]:
     return EscalationPolicy.model_validate(policies[0]), _responders(path, found)
 
 
-def load_all(path: Path) -> list[EscalationPolicy | Responder]:
-    """All policies and Responders of a file; a Mistake has a line for each problem of each."""
-    made: list[EscalationPolicy | Responder] = []
+Checked = EscalationPolicy | Responder | Silence
+_CHECKED: dict[str, tuple[type[Checked], type[EscalationPolicySpec | ResponderSpec | SilenceSpec]]] = {
+    "EscalationPolicy": (EscalationPolicy, EscalationPolicySpec),
+    "Responder": (Responder, ResponderSpec),
+    "Silence": (Silence, SilenceSpec),
+}
+"""By kind: what an object is read as, and what its spec is held to."""
+
+
+def load_all(path: Path) -> list[Checked]:
+    """All policies, Responders and Silences of a file; a Mistake has a line for each problem of each."""
+    made: list[Checked] = []
     problems: list[str] = []
     for raw in documents(path):
-        if _kind(raw) not in ("EscalationPolicy", "Responder"):
+        if _kind(raw) not in _CHECKED:
             continue
-        model = EscalationPolicy if _kind(raw) == "EscalationPolicy" else Responder
-        wrong = check(raw, EscalationPolicySpec if model is EscalationPolicy else ResponderSpec)
+        model, spec = _CHECKED[_kind(raw)]
+        wrong = check(raw, spec)
         problems += [f"{path}: {_name(raw)}: {one}" for one in wrong]
         if not wrong:
             made.append(model.model_validate(raw))

@@ -16,7 +16,7 @@ from tocsin.decide.roster import cycle, faults, holes
 from tocsin.decide.staffing import untold
 from tocsin.decide.worst import unreachable_tiers
 
-HELP = "check policies and Responders in files, all together, without a cluster"
+HELP = "check policies, Responders and Silences in files, all together, without a cluster"
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -44,6 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print each problem on a line; 2 when there is one."""
     exposed = load_exposed(arguments.metrics) if arguments.metrics else None
     policies: list[tuple[Path, EscalationPolicy]] = []
+    silences = 0
     roles: dict[tuple[str, str], tuple[Path, Responder]] = {}
     problems: list[str] = []
     for path in arguments.files:
@@ -55,8 +56,10 @@ def run(arguments: argparse.Namespace) -> int:
         for thing in found:
             if isinstance(thing, EscalationPolicy):
                 policies.append((path, thing))
-            else:
+            elif isinstance(thing, Responder):
                 roles[thing.metadata.namespace, thing.metadata.name] = path, thing
+            else:
+                silences += 1
     rosters: dict[str, dict[str, Responder]] = {}
     for (namespace, name), (_, role) in roles.items():
         rosters.setdefault(namespace, {})[name] = role
@@ -71,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(problem, file=sys.stderr)
     if problems:
         return 2
-    print(f"{len(policies)} policies and {len(roles)} Responders: nothing is wrong with them")
+    print(f"{len(policies)} policies, {len(roles)} Responders, {silences} Silences: nothing is wrong with them")
     return 0
 
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from tocsin import __version__
-from tocsin.cli import acts, completion, lint, replay, views, watch
+from tocsin.cli import acts, completion, lint, noting, replay, silencing, views, watch
 from tocsin.cli.files import Mistake
 
 DESCRIPTION = """\
@@ -42,6 +42,8 @@ def parser() -> argparse.ArgumentParser:
     views.add(commands)
     watch.add(commands)
     acts.add(commands)
+    silencing.add(commands)
+    noting.add(commands)
     completion.add(commands)
     return top
 

@@ -18,7 +18,7 @@ STORM = timedelta(minutes=2)
 """What begins within so long of a page belongs to one storm, whichever policies of the namespace it is about."""
 ASKED = frozenset({"TierEntered", "DeputyPaged", "AcknowledgementExpired", "OnItsOwn"})
 """The causes by which somebody is paged who is not at work on it."""
-QUIET = frozenset({"Contained", "Rehearsed", "Recovered", "Resolved"})
+QUIET = frozenset({"Contained", "Rehearsed", "Flapping", "Steady", "Recovered", "Resolved"})
 """The causes that ask for nothing: who was not paged for an incident does not hear of these."""
 _PERSONAL = frozenset({"HandOver", "HandedOver"})
 
