@@ -6,14 +6,12 @@ from collections.abc import Iterable
 
 from tocsin.api.incident import EffectRecord, EffectState, IncidentStatus
 from tocsin.api.quantities import format_time
-from tocsin.decide.folding import ASKED
+from tocsin.decide.folding import ASKED, DEPUTY
 from tocsin.decide.ledger import parts_of
 from tocsin.decide.silences import is_mild, may_be_held, silence_of
 from tocsin.decide.situation import Situation
 from tocsin.decide.tiers import is_led
 
-DEPUTY = ":deputy"
-"""At the end of a role's name in the ledger: whoever was paged because nobody had acknowledged."""
 FLAPPING = "Flapping"
 """In a line of the ledger: it is held back because the model flaps."""
 CAUSES = 12

@@ -8,8 +8,8 @@ from tocsin.api.incident import EffectRecord, EffectState, IncidentStatus, Optio
 from tocsin.api.objects import clip
 from tocsin.api.policy import Rules
 from tocsin.decide.approval import unsettled
-from tocsin.decide.folding import ASKED, is_quiet
-from tocsin.decide.holding import DEPUTY, hold_back, name_of, release
+from tocsin.decide.folding import ASKED, DEPUTY, is_quiet
+from tocsin.decide.holding import hold_back, name_of, release
 from tocsin.decide.ledger import intend
 from tocsin.decide.pasting import Part, next_command
 from tocsin.decide.plan import Notice, Notify

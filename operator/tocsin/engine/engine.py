@@ -213,7 +213,7 @@ class Engine:
             home=self.namespace,
             looks=Looks(self._targets, self.clock),
             budget=BudgetLedger(self.api, self.namespace, self.settings.budget),
-            pages=Pages(courier, self.clock, self.store),
+            pages=Pages(courier, self.clock, self.store, self.settings.paging.every),
             posting=posting,
             telemetry=self.telemetry,
             leads=self.leader.holds,
