@@ -165,3 +165,40 @@ def test_who_resolves_it_ends_it_and_nobody_is_told_that_it_is_steady() -> None:
     assert swing(life, GOOD) == [("owners.owners", "Resolved")]
     assert life.status.flapping_since is None
     assert not any(is_held(one) for one in life.status.effects)
+
+
+def an_acknowledged_life() -> Life:
+    life = a_flapping_life()
+    tiers = tuple(one.model_copy(update={"acknowledge_within": 15 * MIN}) for one in life.rules.tiers)
+    life.rules = life.rules.model_copy(update={"tiers": tiers})
+    life.decisions = (a_decision("Acknowledge", "alice", life.now),)
+    swing(life, GOOD, MIN)
+    assert life.status.tiers[0].acknowledged_by == "alice"
+    return life
+
+
+def test_who_has_acknowledged_goes_on_with_the_episodes_of_which_they_are_not_told() -> None:
+    life = an_acknowledged_life()
+    assert swing(life, BAD) == []
+    assert (life.status.episode, life.status.tiers[0].acknowledged_by) == (3, "alice")
+    assert "tier owners: the acknowledgement by alice goes on while it flaps" in life.lines
+    assert swing(life, BAD, 30 * MIN) == []
+    assert [tier.name for tier in life.status.tiers] == ["owners"]
+
+
+def test_at_sev2_they_are_told_and_asked_to_acknowledge_anew() -> None:
+    life = an_acknowledged_life()
+    swing(life, BAD)
+    life.more["harm_told_by"] = ("alice",)
+    assert ("owners.owners", "TierEntered") in swing(life, BAD, MIN)
+    owners = life.status.tiers[0]
+    assert (owners.acknowledged_by, owners.acknowledge_deadline) == (None, life.now + 15 * MIN)
+
+
+def test_without_flapping_every_episode_is_acknowledged_anew() -> None:
+    life = Life()
+    life.live()
+    life.decisions = (a_decision("Acknowledge", "alice", life.now),)
+    swing(life, GOOD)
+    swing(life, BAD)
+    assert (life.status.episode, life.status.tiers[0].acknowledged_by) == (2, None)

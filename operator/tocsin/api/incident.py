@@ -189,6 +189,9 @@ class TierStatus(ApiModel):
     decide_deadline: Time | None = Field(default=None, description="Until when somebody must decide.")
     acknowledged_by: Word | None = Field(default=None, description="Who acknowledged.")
     acknowledged_time: Time | None = Field(default=None, description="When.")
+    carried: bool = Field(
+        default=False, description="It was acknowledged in the episode before, which goes on while the model flaps."
+    )
     acknowledgement_expire_time: Time | None = Field(
         default=None, description="Until when the acknowledgement holds without progress."
     )

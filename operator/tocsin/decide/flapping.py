@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from tocsin.api.incident import IncidentStatus
+from tocsin.api.incident import IncidentStatus, TierStatus
 from tocsin.api.quantities import format_time
+from tocsin.decide.silences import is_mild
 from tocsin.decide.situation import Situation
 from tocsin.decide.story import tell
+from tocsin.decide.tiers import forgiven, tier_of
 
 SPAN = timedelta(hours=2)
 """Within so long it begins, and after so long without a change it is over."""
@@ -57,3 +59,40 @@ def steady_at(s: Situation, status: IncidentStatus) -> datetime | None:
     if status.flapping_since is None or not status.swings:
         return None
     return min(status.swings[-1], s.now) + SPAN
+
+
+def carry_acknowledgements(s: Situation, before: IncidentStatus, status: IncidentStatus) -> IncidentStatus:
+    """Have whoever acknowledged go on with the next episode while it flaps, of which they are not told.
+
+    At SEV2 they are told, and have to acknowledge it anew.
+    """
+    if status.resolved_time:
+        return status
+    if not is_mild(status):
+        return _asked_anew(s, status)
+    if status.episode == before.episode or before.flapping_since is None:
+        return status
+    known = {tier.name: tier for tier in before.tiers if tier.acknowledged_time}
+    lines, tiers = [], []
+    for tier in status.tiers:
+        was = known.get(tier.name)
+        if was and tier.acknowledged_time is None:
+            lines.append(f"tier {tier.name}: the acknowledgement by {was.acknowledged_by} goes on while it flaps")
+            update = {"acknowledged_by": was.acknowledged_by, "acknowledged_time": was.acknowledged_time}
+            tier = tier.model_copy(update=update | {"carried": True})
+        tiers.append(tier)
+    return tell(status.model_copy(update={"tiers": tuple(tiers)}), s.now, lines)
+
+
+def _asked_anew(s: Situation, status: IncidentStatus) -> IncidentStatus:
+    """Take back what was acknowledged before the episode began."""
+
+    def anew(tier: TierStatus) -> TierStatus:
+        rule = tier_of(s.rules, tier.name)
+        if rule is None or not tier.carried:
+            return tier
+        due = s.now + rule.acknowledge_within if rule.acknowledge_within is not None else None
+        update = {"acknowledged_by": None, "acknowledged_time": None, "acknowledgement_expire_time": None}
+        return tier.model_copy(update=update | {"acknowledge_deadline": due} | forgiven(tier))
+
+    return status.model_copy(update={"tiers": tuple(anew(tier) for tier in status.tiers)})

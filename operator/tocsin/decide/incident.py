@@ -15,7 +15,7 @@ from tocsin.decide.containment import contain
 from tocsin.decide.defaults import SignalRule
 from tocsin.decide.executing import cut_short
 from tocsin.decide.facts import state_facts
-from tocsin.decide.flapping import follow_flapping, steady_at
+from tocsin.decide.flapping import carry_acknowledgements, follow_flapping, steady_at
 from tocsin.decide.kin import adopt, silent_until
 from tocsin.decide.lead import follow_lead
 from tocsin.decide.ledger import close_containments, note_outcomes
@@ -179,6 +179,7 @@ def _finish(
     *,
     waits: bool = False,
 ) -> Plan:
+    status = carry_acknowledgements(s, before, status)
     status = follow_lead(s, hold_acknowledgements(s, before, status))
     status = follow_silences(s, follow_flapping(s, before, status))
     status = state_facts(s, plan_notices(s, before, status))
