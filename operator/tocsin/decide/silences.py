@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 
 from tocsin.api.incident import Incident, IncidentStatus, Silenced
-from tocsin.api.objects import Severity
+from tocsin.api.objects import Severity, clip
 from tocsin.api.quantities import format_time
 from tocsin.api.silence import MatchField, MatchOperator, Silence
 from tocsin.decide.situation import Situation, Trust
@@ -25,6 +25,10 @@ MAY_BE_HELD = frozenset(
     }
 )  # fmt: skip
 """Nothing that asks somebody for an approval, or to take over: those wait for this very person."""
+
+
+WORDS = 200
+"""So many characters of a reason stand in the status; all of them stand in the Silence."""
 
 
 def is_mild(status: IncidentStatus) -> bool:
@@ -85,7 +89,7 @@ def follow_silences(s: Situation, status: IncidentStatus) -> IncidentStatus:
         uid=holding.metadata.uid,
         by=holding.spec.by,
         until=holding.spec.until,
-        reason=holding.spec.reason,
+        reason=clip(holding.spec.reason, WORDS),
     )
     lines = []
     if now and (before is None or before.uid != now.uid):
