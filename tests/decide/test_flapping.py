@@ -67,6 +67,7 @@ def test_an_incident_that_opens_soon_after_another_of_its_pair_goes_on_with_its_
     assert found.swings == (T0 - 80 * MIN, T0 - 70 * MIN, T0)
     assert found.flapping_since == T0
     assert followed(before, T0, opened_time=T0).swings == ()
+    assert followed(before, T0, swung=(T0 - 121 * MIN,), opened_time=T0).swings == ()
 
 
 @given(

@@ -37,7 +37,8 @@ def follow_flapping(s: Situation, before: IncidentStatus, status: IncidentStatus
 def _swings(s: Situation, before: IncidentStatus, status: IncidentStatus) -> tuple[datetime, ...]:
     """The changes of this instant; to open soon after another incident of the pair is one."""
     if before.opened_time is None and status.opened_time:
-        return (*s.swung, s.now) if s.swung else ()
+        lately = tuple(at for at in s.swung if s.now - at <= SPAN)
+        return (*lately, s.now) if lately else ()
     if status.episode != before.episode or (status.recovered_time and not before.recovered_time):
         return (s.now,)
     return ()
