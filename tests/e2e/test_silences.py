@@ -152,7 +152,7 @@ def a_model_that_goes_to_and_fro_is_told_of_once(scene: Scene) -> None:
     assert [one["cause"] for one in scene.pages("owners")] == told
     assert {one["heldBy"] for one in held(scene)} == {"Flapping"}
     assert len(scene.status()["swings"]) == 5
-    assert scene.status()["severity"] == "SEV3"
+    assert scene.status()["severity"] == "SEV4"
 
 
 def swing(scene: Scene, episode: int) -> None:
