@@ -14,6 +14,7 @@ from tocsin.api.incident import Incident, IncidentSpec, IncidentStatus, Origin, 
 from tocsin.api.objects import Metadata
 from tocsin.api.policy import EscalationPolicy, Rules
 from tocsin.api.responder import Responder
+from tocsin.api.silence import Silence
 from tocsin.decide.defaults import SignalRule, freeze
 from tocsin.decide.script import Track
 from tocsin.decide.signals import Answer, remember
@@ -122,6 +123,16 @@ def a_decision(kind: str, by: str, at: datetime = T0, **fields: Any) -> Decision
     spec = DecisionSpec.model_validate({"type": kind, "by": by, **reference, **fields})
     metadata = Metadata(name=f"{kind.lower()}-{by}", namespace="models", uid=uid, creation_timestamp=at)
     return Decision(metadata=metadata, spec=spec)
+
+
+def a_silence(
+    *matchers: dict[str, Any], name: str = "quiet", begin: datetime = T0, until: datetime = T0 + HOUR, **spec: Any
+) -> Silence:
+    """A Silence by alice, of everything where no matcher is given."""
+    usual = {"matchers": matchers, "everything": not matchers, "from": begin, "until": until}
+    made = usual | {"reason": "maintenance", "by": "alice"} | spec
+    metadata = {"name": name, "namespace": "models", "uid": f"uid-{name}", "creationTimestamp": begin}
+    return Silence.model_validate({"metadata": metadata, "spec": made})
 
 
 def an_incident(

@@ -31,6 +31,9 @@ def loaded(folder: Path, settings: Any) -> Any:
         ),
         pytest.param({"prometheus": {"default": SERVER}, "leaseDuration": "soon"}, "leaseDuration: ", id="no duration"),
         pytest.param(
+            {"prometheus": {"default": SERVER}, "paging": {"every": "25h"}}, "paging.every: ", id="paged hardly ever"
+        ),
+        pytest.param(
             {"prometheus": {"default": SERVER}, "budgets": {}}, "budgets: Extra inputs", id="an unknown field"
         ),
         pytest.param("[", "cannot be read", id="no YAML"),

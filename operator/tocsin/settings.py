@@ -84,6 +84,13 @@ class ChannelSettings(SettingsModel):
     """The schemes of Apprise that a channel may use."""
 
 
+class PagingSettings(SettingsModel):
+    """How often one person is paged."""
+
+    every: Annotated[Duration, Field(ge=timedelta(), le=timedelta(hours=24))] = timedelta(minutes=10)
+    """At SEV3 and SEV4: so long one page to a person stands for those of the same cause, at most a day."""
+
+
 class DatasourceSettings(SettingsModel):
     """Who is told when a Prometheus server is down."""
 
@@ -100,6 +107,7 @@ class Settings(SettingsModel):
     """The Prometheus servers by name, a DNS label of at most 50; a policy that names none uses ``default``."""
     budget: BudgetSettings = BudgetSettings()
     channels: ChannelSettings = ChannelSettings()
+    paging: PagingSettings = PagingSettings()
     datasource: DatasourceSettings = DatasourceSettings()
     allowed_labels: tuple[str, ...] = (
         "model", "model_name", "version", "model_version", "namespace", "metric", "test", "feature", "slice",

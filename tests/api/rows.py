@@ -9,6 +9,7 @@ import yaml
 
 from tocsin.api.policy import TOO_MANY
 from tocsin.api.responder import LATER
+from tocsin.api.silence import LONGEST, UNBOUNDED
 from tocsin.api.template import BY_SENDER, LANGUAGE_PATTERN, ONE_APPROVAL, TO_PEOPLE, TWO_APPROVALS, VALUE_PATTERN
 
 VALID: dict[str, dict[str, Any]] = {
@@ -38,6 +39,18 @@ VALID: dict[str, dict[str, Any]] = {
     "Responder": yaml.safe_load("""
         members: [{name: Alice, user: alice}]
         channels: [{name: pager, secretRef: {name: pager}}]
+    """),
+    "Silence": yaml.safe_load("""
+        matchers: [{field: Model, values: [credit]}]
+        from: "2026-11-23T14:00:00Z"
+        until: "2026-11-23T16:00:00Z"
+        reason: the feature store is moved
+        by: alice
+    """),
+    "LegalNote": yaml.safe_load("""
+        incidentRef: {name: credit-7c9f2, uid: u}
+        text: counsel advises to tell the authority
+        by: alice
     """),
 }
 DIGEST = "sha256:" + "a" * 64
@@ -696,5 +709,88 @@ REFUSED = (
         "a regulator told by a machine",
         "{audience: Regulators, approvals: [a, b], sender: {secretRef: {name: mail}}}",
         f"spec: Invalid value: {BY_SENDER}",
+    ),
+    # --- Silence
+    Refused("Silence", "nothing is silenced", "matchers: null", f"spec: Invalid value: {UNBOUNDED}"),
+    Refused("Silence", "an empty list silences nothing", "matchers: []", f"spec: Invalid value: {UNBOUNDED}"),
+    Refused(
+        "Silence",
+        "everything but something is everything",
+        "matchers: [{field: Model, operator: NotIn, values: [x]}]",
+        f"spec: Invalid value: {UNBOUNDED}",
+    ),
+    Refused("Silence", "everything, and something", "everything: true", f"spec: Invalid value: {UNBOUNDED}"),
+    Refused(
+        "Silence",
+        "a matcher of nothing",
+        "matchers: [{field: Model, values: []}]",
+        "spec.matchers[0].values in body should have at least 1 items",
+    ),
+    Refused(
+        "Silence",
+        "a value twice",
+        "matchers: [{field: Model, values: [a, a]}]",
+        'spec.matchers[0].values[1]: Duplicate value: "a"',
+    ),
+    Refused(
+        "Silence",
+        "a severity is not matched on: there are two of which nothing is silenced",
+        "matchers: [{field: Severity, values: [SEV3]}]",
+        'spec.matchers[0].field: Unsupported value: "Severity"',
+    ),
+    Refused(
+        "Silence",
+        "a pattern",
+        "matchers: [{field: Model, operator: Matches, values: [cred.*]}]",
+        'spec.matchers[0].operator: Unsupported value: "Matches"',
+    ),
+    Refused("Silence", "it ends before it begins", "until: '2026-11-23T13:00:00Z'", f"spec: Invalid value: {LATER}"),
+    Refused("Silence", "it never holds", "until: '2026-11-23T14:00:00Z'", f"spec: Invalid value: {LATER}"),
+    Refused("Silence", "longer than a month", "until: '2026-12-23T14:00:01Z'", f"spec: Invalid value: {LONGEST}"),
+    Refused("Silence", "without an end", "until: null", "spec.until: Required value"),
+    Refused("Silence", "hardly a reason", "reason: ok", "spec.reason in body should be at least 3 chars long"),
+    Refused("Silence", "nobody silences", "by: ''", "spec.by in body should be at least 1 chars long"),
+    # --- LegalNote
+    Refused("LegalNote", "a note that says nothing", "text: ''", "spec.text in body should be at least 1 chars long"),
+    Refused(
+        "LegalNote",
+        "a note that is a book",
+        f"text: {'x' * 16385}",
+        "spec.text: Too long: may not be more than 16384",
+    ),
+    Refused(
+        "LegalNote",
+        "a note on whichever incident has that name",
+        "incidentRef: {uid: null}",
+        "spec.incidentRef.uid: Required value",
+    ),
+    Refused(
+        "LegalNote",
+        "an incident's name is none",
+        "incidentRef: {name: inc/a}",
+        f"spec.incidentRef.name in body {_NAME}",
+    ),
+    Refused("LegalNote", "nobody wrote it", "by: ''", "spec.by in body should be at least 1 chars long"),
+    Refused(
+        "Decision",
+        "a privileged note on a policy",
+        "{type: Attest, incidentRef: null, policyRef: {name: a, uid: b}, reason: because,"
+        f" digest: '{DIGEST}', note: {{name: a, digest: '{DIGEST}'}}}}",
+        "spec: Invalid value: note goes with what is decided on an incident only",
+    ),
+    Refused(
+        "Decision",
+        "a note without its digest",
+        "note: {name: note-1}",
+        "spec.note.digest: Required value",
+    ),
+    Refused(
+        "Decision",
+        "a note's digest is none",
+        "note: {name: note-1, digest: md5}",
+        "spec.note.digest in body should match '^sha256:[0-9a-f]{64}$'",
+    ),
+    Refused(
+        "Decision", "a note's name is none", f"note: {{name: A, digest: '{DIGEST}'}}", f"spec.note.name in body {_NAME}"
     ),
 )

@@ -13,9 +13,15 @@ from tocsin.api.checks import check
 from tocsin.api.objects import API_VERSION
 from tocsin.api.policy import EscalationPolicySpec
 from tocsin.api.responder import ResponderSpec
+from tocsin.api.silence import SilenceSpec
 from tocsin.api.template import MessageTemplateSpec
 
-KINDS = {"EscalationPolicy": EscalationPolicySpec, "Responder": ResponderSpec, "MessageTemplate": MessageTemplateSpec}
+KINDS: dict[str, Any] = {
+    "EscalationPolicy": EscalationPolicySpec,
+    "Responder": ResponderSpec,
+    "MessageTemplate": MessageTemplateSpec,
+    "Silence": SilenceSpec,
+}
 FILES = [row for row in REFUSED if row.kind in KINDS]
 
 

@@ -13,9 +13,11 @@ from tests.api.rows import DIGEST, REFUSED, SIGNAL, VALID, Refused, changed
 from tests.cluster.access import Access, ApiError
 from tocsin.api.decision import Decision
 from tocsin.api.incident import Incident
+from tocsin.api.legalnote import LegalNote
 from tocsin.api.objects import ApiModel
 from tocsin.api.policy import EscalationPolicy
 from tocsin.api.responder import Responder
+from tocsin.api.silence import Silence
 from tocsin.api.template import MessageTemplate
 
 PLURALS = {
@@ -24,9 +26,12 @@ PLURALS = {
     "Decision": "decisions",
     "Responder": "responders",
     "MessageTemplate": "messagetemplates",
+    "Silence": "silences",
+    "LegalNote": "legalnotes",
 }
 MODELS: dict[str, type[ApiModel]] = {
-    model.__name__: model for model in (EscalationPolicy, Incident, Decision, Responder, MessageTemplate)
+    model.__name__: model
+    for model in (EscalationPolicy, Incident, Decision, Responder, MessageTemplate, Silence, LegalNote)
 }
 
 ACCEPTED = (
@@ -110,12 +115,29 @@ ACCEPTED = (
         " texts: [{language: en, subject: a, body: b}, {language: pt-BR, subject: c, body: d}]}",
     ),
     ("MessageTemplate", "a holding line with talking points", "{audience: Media, talkingPoints: [We know of it.]}"),
+    (
+        "Decision",
+        "a privileged reason beside the one for everybody",
+        f"{{type: Escalate, reason: counsel asks, note: {{name: note-1, digest: '{DIGEST}'}}}}",
+    ),
+    ("Silence", "a model for two hours", "{}"),
+    ("Silence", "everything of the namespace", "{matchers: null, everything: true}"),
+    (
+        "Silence",
+        "all of a policy but one model, for as long as can be",
+        "{until: '2026-12-23T14:00:00Z', matchers: [{field: Policy, values: [credit, fraud]},"
+        " {field: Model, operator: NotIn, values: [credit]}]}",
+    ),
+    ("LegalNote", "a note", "{}"),
 )
 
 IMMUTABLE = {
     "Incident": "an Incident's spec is immutable: write a Decision instead",
     "Decision": "a Decision is immutable: create another one",
+    "Silence": "a Silence is immutable but for until: create another one",
+    "LegalNote": "a LegalNote is immutable: create another one",
 }
+FORWARD = "until can only be brought forward: create another Silence to go on"
 
 
 def path(kind: str, rest: str = "") -> str:
@@ -153,6 +175,31 @@ def test_a_record_cannot_be_edited(kinds: Access, namespace: str, kind: str) -> 
     kinds.api("POST", place, body(kind, VALID[kind]))
     with pytest.raises(ApiError, match=IMMUTABLE[kind]):
         kinds.api("PATCH", f"{place}/one", {"spec": {"by": "mallory"}})
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        pytest.param({"until": "2026-11-23T15:00:00Z"}, "", id="it ends earlier"),
+        pytest.param({"until": "2026-11-23T16:00:01Z"}, FORWARD, id="it ends later"),
+        pytest.param({"until": "2026-11-23T13:00:00Z"}, "until must be later than from", id="before it began"),
+        pytest.param({"matchers": [{"field": "Model", "values": ["x"]}]}, IMMUTABLE["Silence"], id="of another model"),
+        pytest.param({"matchers": None, "everything": True}, IMMUTABLE["Silence"], id="of everything"),
+        pytest.param({"from": "2026-11-23T13:00:00Z"}, IMMUTABLE["Silence"], id="it begins earlier"),
+        pytest.param({"reason": "another one"}, IMMUTABLE["Silence"], id="for another reason"),
+    ],
+)
+def test_of_a_silence_only_the_end_is_brought_forward(
+    kinds: Access, namespace: str, change: dict[str, Any], error: str
+) -> None:
+    place = path("Silence").replace("/default/", f"/{namespace}/")
+    kinds.api("POST", place, body("Silence", VALID["Silence"]))
+    if not error:
+        assert kinds.api("PATCH", f"{place}/one", {"spec": change})["spec"]["until"] == change["until"]
+        return
+    with pytest.raises(ApiError) as refused:
+        kinds.api("PATCH", f"{place}/one", {"spec": change})
+    assert error in refused.value.body["message"]
 
 
 @pytest.mark.parametrize(
@@ -227,7 +274,7 @@ def test_every_rule_and_pattern_has_a_row(kind: str, key: str) -> None:
     definition = yaml.safe_load((CRDS / f"{PLURALS[kind]}.yaml").read_text())
     spec = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
     spec["properties"].pop("rules", None)  # a policy's, whose rows stand with the policy
-    said = "\n".join([*(row.error for row in REFUSED if row.kind == kind), IMMUTABLE.get(kind, "")])
+    said = "\n".join([*(row.error for row in REFUSED if row.kind == kind), IMMUTABLE.get(kind, ""), FORWARD])
     assert [text for text in dict.fromkeys(_rules(spec, key)) if text not in said] == []
 
 
@@ -239,6 +286,8 @@ def test_every_rule_and_pattern_has_a_row(kind: str, key: str) -> None:
         ("decisions.spec.digest", "What exactly is approved"),
         ("responders.spec.members.user", "The person's Kubernetes user name"),
         ("messagetemplates.spec.remediationWindow", "says that it is an estimate"),
+        ("silences.spec.matchers.field", "What is looked at"),
+        ("legalnotes.spec.text", "What is privileged"),
     ],
 )
 def test_explained(kinds: Access, field: str, says: str) -> None:

@@ -22,6 +22,7 @@ ROLES = {
     "dave": ("tocsin-policy-author",),
     "erin": ("tocsin-records",),
     "frank": ("tocsin-auditor",),
+    "lena": ("tocsin-legal",),
     "mallory": ("everything-but-rights",),
 }
 """Mallory stands for a role that was written by hand: all verbs on our kinds, and no virtual subresource."""
@@ -31,7 +32,7 @@ kind: ClusterRole
 metadata: {name: everything-but-rights}
 rules:
 - apiGroups: [tocsin.dev]
-  resources: [escalationpolicies, responders, messagetemplates, incidents, decisions,
+  resources: [escalationpolicies, responders, messagetemplates, incidents, decisions, silences, legalnotes,
     escalationpolicies/status, responders/status, messagetemplates/status, incidents/status]
   verbs: ["*"]
 """)
@@ -149,6 +150,13 @@ def test_an_auditor_decides_nothing(place: Place) -> None:
 DECISION = decision("Acknowledge")
 SIGNAL = {"origin": "Signal", "policyRef": {"name": "a"}, "model": "a", "rules": RULES}
 REPORT = {"origin": "Person", "policyRef": {"name": "credit"}, "model": "credit", "reason": "customers complain"}
+SILENCE = {
+    "matchers": [{"field": "Model", "values": ["credit"]}],
+    "from": "2026-11-23T14:00:00Z",
+    "until": "2026-11-23T16:00:00Z",
+    "reason": "maintenance",
+}
+NOTE = {"incidentRef": INCIDENT, "text": "counsel advises to wait"}
 POLICY: dict[str, Any] = {
     "models": [{"name": "credit", "target": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "credit"}}],
     "signals": [{"name": "a", "kind": "Quality", "query": "up", "warn": "< 1"}],
@@ -227,6 +235,32 @@ WATCHED = POLICY | {"models": [{"name": "credit"}]}
         ),
         pytest.param("dave", "EscalationPolicy", WATCHED, "created", id="a policy that only watches"),
         pytest.param("alice", "EscalationPolicy", WATCHED, "cannot create resource", id="a policy by a responder"),
+        pytest.param("alice", "Silence", SILENCE, "created", id="a silence whose author is filled in"),
+        pytest.param("alice", "Silence", SILENCE | {"by": "alice"}, "created", id="a silence"),
+        pytest.param(
+            "alice",
+            "Silence",
+            SILENCE | {"by": "bob"},
+            "spec.by must be who asks: it is bob, and you are alice",
+            id="a silence under another's name",
+        ),
+        pytest.param(
+            "robot",
+            "Silence",
+            SILENCE | {"by": "robot"},
+            "a Silence is an act of a person",
+            id="a silence of a service account",
+        ),
+        pytest.param("bob", "Silence", SILENCE, "cannot create resource", id="a silence by an approver"),
+        pytest.param("lena", "LegalNote", NOTE, "created", id="a note whose author is filled in"),
+        pytest.param(
+            "lena",
+            "LegalNote",
+            NOTE | {"by": "alice"},
+            "spec.by must be who asks: it is alice, and you are lena",
+            id="a note under another's name",
+        ),
+        pytest.param("alice", "LegalNote", NOTE, "cannot create resource", id="a note by a responder"),
     ],
 )
 def test_created(place: Place, who: str, kind: str, spec: dict[str, Any], says: str) -> None:
@@ -279,14 +313,48 @@ def test_a_status_is_written_by_the_operator_only(
     assert written["status"]["conditions"] == [condition]
 
 
-@pytest.mark.parametrize(("kind", "spec"), [("Decision", DECISION), ("Incident", REPORT)])
-def test_a_record_is_deleted_by_the_right_to_records_only(place: Place, kind: str, spec: dict[str, Any]) -> None:
-    one = named(place, "alice", kind, spec)
-    refused = f"mallory lacks RBAC verb delete on {kind.lower()}s/records in namespace {place.name}"
+def test_a_silence_is_ended_by_who_may_and_nothing_else_of_it_is_changed(place: Place) -> None:
+    one = named(place, "alice", "Silence", SILENCE)
+    earlier, later = (json.dumps({"spec": {"until": f"2026-11-23T{hour}:00:00Z"}}) for hour in (15, 17))
+    assert "cannot patch resource" in place.send("bob", "patch", one, "--type=merge", "-p", earlier)
+    assert "until can only be brought forward" in place.send("alice", "patch", one, "--type=merge", "-p", later)
+    stolen = json.dumps({"spec": {"by": "mallory"}})
+    assert "is immutable but for until" in place.send("mallory", "patch", one, "--type=merge", "-p", stolen)
+    assert "patched" in place.send("alice", "patch", one, "--type=merge", "-p", earlier)
+
+
+def test_a_privileged_note_is_read_by_one_role_only_and_not_by_the_operator(place: Place) -> None:
+    one = named(place, "lena", "LegalNote", NOTE)
+    assert "counsel advises" in place.send("lena", "get", one, "-o", "yaml")
+    for other in ("alice", "bob", "grace", "eve", "carol", "erin", "frank", "robot", "operator"):
+        for verb in ("get", "list", "watch"):
+            asked = place.send(other, "auth", "can-i", verb, "legalnotes.tocsin.dev")
+            assert asked.splitlines()[0].startswith(("no", "Warning")), (other, verb, asked)
+    assert "cannot get resource" in place.send("frank", "get", one)
+    assert "legalnotes" not in place.send("frank", "get", "tocsin", "-o", "name")
+    edited = json.dumps({"spec": {"text": "nothing"}})
+    assert "cannot patch resource" in place.send("lena", "patch", one, "--type=merge", "-p", edited)
+    assert "is immutable" in place.send("mallory", "patch", one, "--type=merge", "-p", edited)
+
+
+@pytest.mark.parametrize(
+    ("who", "kind", "plural", "spec"),
+    [
+        ("alice", "Decision", "decisions", DECISION),
+        ("alice", "Incident", "incidents", REPORT),
+        ("alice", "Silence", "silences", SILENCE),
+        ("lena", "LegalNote", "legalnotes", NOTE),
+    ],
+)
+def test_a_record_is_deleted_by_the_right_to_records_only(
+    place: Place, who: str, kind: str, plural: str, spec: dict[str, Any]
+) -> None:
+    one = named(place, who, kind, spec)
+    refused = f"mallory lacks RBAC verb delete on {plural}/records in namespace {place.name}"
     assert refused in place.send("mallory", "delete", one)
-    assert refused in place.send("mallory", "delete", f"{kind.lower()}s.tocsin.dev", "--all")
+    assert refused in place.send("mallory", "delete", f"{plural}.tocsin.dev", "--all")
     assert "cannot delete resource" in place.send("operator", "delete", one)
-    assert "deleted" in place.send("erin", "delete", one)
+    assert "deleted" in place.send("erin", "delete", one, "--wait=false")
 
 
 def test_a_policy_gains_a_target_by_who_may_patch_it_only(place: Place) -> None:

@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from tests.chart.conftest import CHART
 from tests.cluster.cluster import ROOT
 from tests.cluster.tools import ensure
+from tocsin.api.schema import KINDS
 from tocsin.api.template import Audience, MessagePhase, MessageTemplate
 from tocsin.decide.rendering import problems
 from tocsin.settings import Settings, load_settings
@@ -208,10 +209,7 @@ def test_the_package_holds_the_definitions_themselves(tmp_path: Path) -> None:
     helm(tmp_path, "template", "tocsin", str(next(tmp_path.glob("tocsin-*.tgz"))))
     shown = helm(tmp_path, "show", "crds", str(next(tmp_path.glob("tocsin-*.tgz"))))
     names = sorted(one["metadata"]["name"] for one in yaml.safe_load_all(shown) if one)
-    assert names == [
-        f"{plural}.tocsin.dev"
-        for plural in ("decisions", "escalationpolicies", "incidents", "messagetemplates", "responders")
-    ]
+    assert names == sorted(f"{kind.plural}.tocsin.dev" for kind in KINDS)
 
 
 def test_names_follow_the_release_and_admission_names_do_not(tmp_path: Path) -> None:
@@ -219,5 +217,6 @@ def test_names_follow_the_release_and_admission_names_do_not(tmp_path: Path) -> 
     names = {one["kind"]: one["metadata"]["name"] for one in every}
     assert names["Deployment"] == "prod-tocsin"
     policies = sorted(one["metadata"]["name"] for one in every if one["kind"] == "ValidatingAdmissionPolicy")
-    assert policies == ["tocsin-decisions", "tocsin-incidents", "tocsin-policies", "tocsin-records", "tocsin-status"]
+    kinds = ("decisions", "incidents", "policies", "records", "status", "vouched")
+    assert policies == [f"tocsin-{kind}" for kind in kinds]
     assert "system:serviceaccount:tocsin-system:prod-tocsin" in rendered(tmp_path, release="prod")

@@ -21,7 +21,9 @@ def served(cluster: Access) -> Access:
 def _listed(cluster: Access) -> bool:
     """Whether our kinds can be listed: for a moment after they are established they cannot."""
     try:
-        cluster.kubectl("get", "escalationpolicies,responders,incidents,decisions,messagetemplates", "-A")
+        cluster.kubectl(
+            "get", "escalationpolicies,responders,incidents,decisions,messagetemplates,silences,legalnotes", "-A"
+        )
     except CommandError:
         return False
     return True

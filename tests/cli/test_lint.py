@@ -52,7 +52,7 @@ def lint(folder: Path, text: str) -> int:
 def test_the_examples_are_good(capsys: pytest.CaptureFixture[str]) -> None:
     files = sorted(str(one) for one in EXAMPLES.glob("*.yaml"))
     assert main(["lint", *files]) == 0
-    assert capsys.readouterr().out == "4 policies and 10 Responders: nothing is wrong with them\n"
+    assert capsys.readouterr().out == "4 policies and 10 Responders, 1 Silences: nothing is wrong with them\n"
 
 
 @pytest.mark.parametrize(

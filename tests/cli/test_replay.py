@@ -256,6 +256,7 @@ def test_a_policy_without_a_namespace_cannot_be_confined(tmp_path: Path, capsys:
     "word",
     [
         *("replay", "lint", "status", "show", "timeline", "explain", "oncall", "coverage"),
+        *("silence add", "silence list", "silence expire", "notes verify"),
         *(
             "ack",
             "approve",
@@ -279,7 +280,7 @@ def test_a_policy_without_a_namespace_cannot_be_confined(tmp_path: Path, capsys:
 )
 def test_every_command_has_help(capsys: pytest.CaptureFixture[str], word: str) -> None:
     with pytest.raises(SystemExit) as left:
-        main([word, "--help"])
+        main([*word.split(), "--help"])
 
     assert left.value.code == 0
     assert f"`{word} " in COMMANDS or f"`{word}`" in COMMANDS or f"`{word} [" in COMMANDS

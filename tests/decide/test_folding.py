@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests.builders import MIN, T0, an_incident
+from tests.builders import MIN, T0, a_policy, an_incident, the_rules
 from tocsin.api.incident import EffectRecord, EffectState
 from tocsin.api.objects import Severity
-from tocsin.decide.folding import Matter, Page, covers, matters, page_in, page_of
+from tocsin.decide.folding import Matter, Page, covers, folded_in, matters, page_in, page_of
 from tocsin.decide.plan import Notice, Notify
 
 FIRST = Page(
@@ -39,7 +39,45 @@ ON_ITS_WAY = None
         pytest.param({}, 0 * MIN, {"severity": Severity.SEV2}, False, id="a worse one pages"),
         pytest.param({"severity": Severity.SEV1}, 0 * MIN, {}, True, id="a milder one does not"),
         pytest.param({}, 0 * MIN, {"to": "credit-owners/bob"}, False, id="another person has taken over"),
-        pytest.param({}, 0 * MIN, {"to": "board/ann"}, False, id="the same person, by other channels"),
+        pytest.param({}, 0 * MIN, {"to": "board/ann"}, True, id="the same person in another role"),
+        pytest.param(
+            {"severity": Severity.SEV2},
+            0 * MIN,
+            {"to": "board/ann", "severity": Severity.SEV2},
+            False,
+            id="the same person in another role, at SEV2",
+        ),
+        pytest.param({"to": "night"}, 0 * MIN, {"to": "board"}, False, id="two roles of which nobody is there"),
+        pytest.param(
+            {"upstream": ("store", "bureau")},
+            0 * MIN,
+            {"policy": "fraud", "to": "fraud-owners/ann", "upstream": ("store",), "intended_at": T0 + 9 * MIN},
+            True,
+            id="a model of another policy that fails of the same",
+        ),
+        pytest.param(
+            {"upstream": ("bureau",)},
+            0 * MIN,
+            {"policy": "fraud", "upstream": ("store",), "intended_at": T0 + 9 * MIN},
+            False,
+            id="one that fails of something else",
+        ),
+        pytest.param(
+            {"severity": Severity.SEV2, "upstream": ("store",)},
+            0 * MIN,
+            {
+                "policy": "fraud",
+                "upstream": ("store",),
+                "intended_at": T0 + 9 * MIN,
+                "severity": Severity.SEV2,
+            },
+            False,
+            id="at SEV2 a model of another policy pages",
+        ),
+        pytest.param({}, 0 * MIN, {"rank": (0, True), "to": "night/ann"}, False, id="as the deputy of somebody silent"),
+        pytest.param(
+            {"rank": (1, False)}, 0 * MIN, {"to": "night/ann"}, True, id="who was paged for a higher tier knows"
+        ),
         pytest.param({}, 0 * MIN, {"namespace": "others"}, False, id="another namespace"),
         pytest.param(
             {}, 0 * MIN, {"key": "uid-1/1/notify/owners.credit-owners/2"}, False, id="the same incident again"
@@ -57,7 +95,7 @@ ON_ITS_WAY = None
         pytest.param(
             {},
             0 * MIN,
-            {"key": "uid-2/1/notify/compliance.credit-owners/1", "intended_at": T0 + 6 * MIN},
+            {"key": "uid-2/1/notify/compliance.credit-owners/1", "intended_at": T0 + 6 * MIN, "rank": (1, False)},
             False,
             id="another tier later, because the first was silent",
         ),
@@ -68,6 +106,22 @@ def test_a_page_stands_for(
 ) -> None:
     page = replace(FIRST, **{"key": SECOND, "incident": "credit-2"} | changes)
     assert covers(replace(FIRST, **told), accepted if accepted is None else T0 + accepted, page) is folds
+
+
+@pytest.mark.parametrize(
+    ("severity", "every", "after", "folds"),
+    [
+        pytest.param("SEV3", 30 * MIN, 29 * MIN, True, id="for as long as the settings say"),
+        pytest.param("SEV3", 30 * MIN, 30 * MIN, False, id="no longer than that"),
+        pytest.param("SEV4", 5 * MIN, 6 * MIN, False, id="which may be shorter than usual"),
+        pytest.param("SEV2", 30 * MIN, 11 * MIN, False, id="no setting holds back what is SEV2"),
+        pytest.param("SEV1", 0 * MIN, 9 * MIN, True, id="nor breaks a storm of SEV1 up"),
+    ],
+)
+def test_how_long_a_page_stands_for_others(severity: str, every: timedelta, after: timedelta, folds: bool) -> None:
+    told = replace(FIRST, severity=Severity(severity))
+    page = replace(told, key=SECOND, incident="credit-2", intended_at=T0 + after)
+    assert covers(told, T0, page, every) is folds
 
 
 @pytest.mark.parametrize(
@@ -106,6 +160,11 @@ NOTICE = Notice(
 
 def test_a_notice_as_a_page() -> None:
     assert page_of("credit", Notify(NOTICE.key, NOTICE, T0)) == FIRST
+    rules = a_policy(models=[{"name": "credit", "upstream": ["store"]}], containment=[])
+    deputy = "uid-1/1/notify/compliance.risk:deputy/1"
+    page = page_of("credit", Notify(deputy, replace(NOTICE, key=deputy), T0), the_rules(rules))
+    assert page
+    assert (page.upstream, page.rank) == (("store",), (1, True))
 
 
 @pytest.mark.parametrize("changes", [{"resolves": True}, {"cause": "Recovered"}], ids=["it closes", "it asks nothing"])
@@ -148,3 +207,26 @@ def test_a_page_out_of_the_ledger() -> None:
 )
 def test_a_line_of_the_ledger_that_stands_for_nothing(changes: dict[str, Any]) -> None:
     assert page_in(an_incident(), EffectRecord.model_validate(SENT | changes)) is None
+
+
+FOLDED = {"to": None, "into": "fraud-0"}
+
+
+@pytest.mark.parametrize(
+    ("lines", "found"),
+    [
+        pytest.param((FOLDED,), {"incident-uid/owners.owners": "fraud-0"}, id="whose page was folded"),
+        pytest.param(
+            (FOLDED, {"state": EffectState.INTENDED, "causes": ("Recovered",), "to": None}),
+            {"incident-uid/owners.owners": "fraud-0"},
+            id="and who is to hear how it ended",
+        ),
+        pytest.param(({},), {}, id="who was paged"),
+        pytest.param((FOLDED, {}), {}, id="who was paged later"),
+        pytest.param(({}, FOLDED), {}, id="or before"),
+        pytest.param((FOLDED, {"state": EffectState.INTENDED, "to": None}), {}, id="who may have been paged"),
+    ],
+)
+def test_of_whom_nothing_was_opened_at_a_pager(lines: tuple[dict[str, Any], ...], found: dict[str, str]) -> None:
+    keyed = [SENT | one | {"key": f"incident-uid/1/notify/owners.owners/{n}"} for n, one in enumerate(lines, 1)]
+    assert folded_in(an_incident(effects=keyed)) == found

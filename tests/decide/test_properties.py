@@ -31,6 +31,7 @@ from tests.builders import (
 )
 from tocsin.api.decision import Decision
 from tocsin.api.incident import Incident, IncidentStatus, OptionState
+from tocsin.api.legalnote import NoteRef
 from tocsin.decide.defaults import SignalRule
 from tocsin.decide.gist import gist
 from tocsin.decide.incident import plan
@@ -369,7 +370,8 @@ def test_the_longest_life_fits_into_64_kib() -> None:
         kinds = ("Hold", "Resume", "Acknowledge", "Escalate", "Approve", "Reject", "Lower", "Undo")
         kind = kinds[number % len(kinds)]
         decision = world.decision(kind, PEOPLE[episode % 3], ("last-healthy", "fewer", "stop")[number % 3], "SEV4")
-        reason = decision.spec.model_copy(update={"reason": "because of this and that, " * 39})
+        note = NoteRef(name="note-x7k2p", digest=f"sha256:{'a' * 64}")
+        reason = decision.spec.model_copy(update={"reason": "because of this and that, " * 39, "note": note})
         world.decisions.append(decision.model_copy(update={"spec": reason}))
         world.write(plan(world.situation()))
 

@@ -63,6 +63,8 @@ WORD = re.compile(r"[A-Z][a-z]+([A-Z][a-z]+)*")
 TYPES = {"Ready", "Measured", "Firing", "Acknowledged", "Contained", "Recovered", "Resolved", "Notified", "Staffed"} | {
     "BreakGlassApproved",
     "Attested",
+    "Silenced",
+    "Flapping",
 }
 NOT_REASONS = {"True", "False", "Unknown", "RollBack", "Scale", "Resolve", "NotFound", "Unreadable", "Failed"} | {
     "Empty",
@@ -102,7 +104,8 @@ def reasons_in_code() -> set[str]:
     made = {word for module in modules for word in words_of(module)} | set(given("Finding"))
     states = {str(state) for state in OptionState} | {trust.value for trust in Trust}
     states |= {reason.value for reason in Reason} - OF_ONE_INCIDENT
-    return (made - TYPES - NOT_REASONS) | states | {"Acknowledged", "Recovered", "Staffed", "Attested"}
+    told = {"Acknowledged", "Recovered", "Staffed", "Attested", "Silenced", "Flapping"}
+    return (made - TYPES - NOT_REASONS) | states | told
 
 
 def test_every_reason_of_a_condition_is_documented() -> None:

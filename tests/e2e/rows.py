@@ -338,7 +338,7 @@ def _served(cluster: Access) -> bool:
         return False
 
 
-def _trusted(cluster: Access) -> bool:
+def trusted(cluster: Access) -> bool:
     """Whether the admission policies have stood for so long that a Decision of now is not void."""
     group = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings"
     made = [parse_time(one["metadata"]["creationTimestamp"]) for one in cluster.api("GET", group)["items"]]
@@ -369,7 +369,7 @@ class Rows:
     ) -> dict[str, Future[None]]:
         """Play the wanted rows to their end, some at a time."""
         cluster.wait(lambda: _served(cluster), PATIENCE, "our kinds")
-        cluster.wait(lambda: _trusted(cluster), PATIENCE, "Decisions that count")
+        cluster.wait(lambda: trusted(cluster), PATIENCE, "Decisions that count")
         with ThreadPoolExecutor(AT_ONCE) as pool:
             return {name: pool.submit(self._play, self.plays[name], cluster, people, operator) for name in wanted}
 

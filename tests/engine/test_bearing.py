@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.builders import MIN, T0, a_decision, a_policy, a_responder, an_incident, the_rules
+from tests.builders import MIN, T0, a_decision, a_policy, a_responder, a_silence, an_incident, the_rules
 from tocsin.api.incident import Incident, IncidentStatus
 from tocsin.api.objects import API_VERSION
 from tocsin.api.policy import EscalationPolicy, Target
@@ -234,3 +234,21 @@ def test_what_has_one_cause_upstream(before: Incident | None, after: Incident | 
         keep(store, "Incident", after, version="2")
 
     assert {wake.key.about[2] for wake in of_kin(store, before, after)} == wakes
+
+
+FRAUDS, CREDITS = ({"field": "Model", "values": [model]} for model in ("fraud", "credit"))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "wakes"),
+    [
+        pytest.param(None, a_silence(FRAUDS), {INCIDENT}, id="one of its model"),
+        pytest.param(a_silence(FRAUDS), None, {INCIDENT}, id="one that is gone"),
+        pytest.param(a_silence(FRAUDS), a_silence(FRAUDS, until=T0 + MIN), {INCIDENT}, id="one that ends earlier"),
+        pytest.param(None, a_silence(), {INCIDENT}, id="one of everything"),
+        pytest.param(None, a_silence(CREDITS), set(), id="one of another model"),
+    ],
+)
+def test_a_silence_wakes_the_open_incidents_that_it_is_about(before: Any, after: Any, wakes: set[Key]) -> None:
+    assert keys(of_object(a_store(), "Silence", Name("models", "quiet"), before, after)) == wakes
+    assert keys(of_object(a_store(resolved_time=T0), "Silence", Name("models", "quiet"), before, after)) == set()

@@ -115,6 +115,18 @@ def test_what_counts_as_a_recurrence(before: dict[str, Any], recurs: bool) -> No
     assert work._recurs(HEIR, now) is recurs
 
 
+def test_an_incident_that_opens_knows_how_its_pair_went_to_and_fro() -> None:
+    fresh, last = under("heir", "heir-3"), {"resolved_time": T0 - MIN}
+    work = some(
+        fresh,
+        under("heir", "heir-1", swings=(T0 - 9 * MIN, T0 - 2 * MIN), **last),
+        under("heir", "heir-2", swings=(T0 - 5 * MIN,), **last),
+        under("heir", "heir-0", swings=(T0 - MIN,), **last, **JOINED),
+        under("fraud", "fraud-1", swings=(T0 - MIN,), **last),
+    )
+    assert work._swung(HEIR, fresh) == (T0 - 9 * MIN, T0 - 5 * MIN, T0 - 2 * MIN)
+
+
 def reported(name: str, by: str, harm: str | None = "refused", **status: Any) -> Incident:
     made = under("heir", name, **status)
     return made.model_copy(update={"spec": made.spec.model_copy(update={"by": by, "harm": harm})})

@@ -225,3 +225,25 @@ def test_a_new_leader_goes_by_the_ledgers(line: EffectRecord, later: timedelta, 
     key = house.page(2)
 
     assert house.sent == ([key] if pages else [])
+
+
+def test_a_new_leader_tells_nobody_how_it_ended_who_was_not_told_that_it_began() -> None:
+    house = House(0)
+    second = {"key": "uid-i-1/1/notify/owners.owners/2", "state": "Intended", "causes": ("Recovered",)}
+    lines = (a_line(1, into="i-9", to=None), a_line(1, **second, to=None, done_time=None))
+    keep(house.store, "Incident", under("credit", "i-1", effects=lines))
+    house.pages.seed()
+    key = house.page(1, "Recovered", 2)
+
+    assert (house.sent, house.reports) == ([], [(key, "Done", "i-9")])
+
+
+def test_who_is_told_in_two_roles_is_paged_once_and_by_the_settings_for_longer() -> None:
+    house = House()
+    house.pages = Pages(house.post, house.clock, house.store, 30 * MIN)  # type: ignore[arg-type]  # as above
+    house.post.end(house.page(1), "Done")
+    house.clock = house.pages._clock = FakeClock(T0 + 29 * MIN)  # type: ignore[assignment]
+    house.page(2, responder="night")
+    assert house.sent == []
+    worse = house.page(3, responder="night", severity="SEV2")
+    assert house.sent == [worse]

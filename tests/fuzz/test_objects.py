@@ -41,6 +41,7 @@ from tocsin.api.policy import (
     Target,
 )
 from tocsin.api.responder import ResponderSpec
+from tocsin.api.silence import Silence
 from tocsin.api.template import MessageTemplateSpec
 from tocsin.decide.incident import plan
 from tocsin.decide.policy import Surroundings, report
@@ -77,7 +78,9 @@ INSTANTS = (
 )  # fmt: skip
 ALLOWED = Allowed(WORDS, INSTANTS)
 SPECS = {kind: ALLOWED.by(schema(plural)["spec"]) for kind, plural in PLURALS.items()}
-STATUSES = {kind: ALLOWED.by(schema(plural)["status"]) for kind, plural in PLURALS.items() if kind != "Decision"}
+STATUSES = {
+    kind: ALLOWED.by(schema(plural)["status"]) for kind, plural in PLURALS.items() if "status" in schema(plural)
+}
 
 
 def held_to_cel(rules: Json) -> Json:
@@ -151,6 +154,7 @@ def looked_over(store: Store) -> None:
             assert store.drop(kind, name, slot.uid)
     assert (store.incidents_of(Pair("models", "fraud", "fraud")), store.policies_on("models", target)) == ([], [])
     assert (store.authorisations("models", "fraud"), store.responders("models")) == ((), {})
+    assert store.silences("models", T0 - timedelta(days=700_000)) == ()
 
 
 @MANY
@@ -197,6 +201,7 @@ OUTCOMES = st.dictionaries(
         st.just("words"),
     ),
 )
+SILENCES = SPECS["Silence"].map(lambda spec: Silence.model_validate(an_object("Silence", spec)))
 CHANGES = st.fixed_dictionaries(
     {"now": st.sampled_from([T0, T0 + MIN, T0 + timedelta(days=4000)])},
     optional={
@@ -211,6 +216,8 @@ CHANGES = st.fixed_dictionaries(
         "outcomes": OUTCOMES,
         "contained_revisions": st.frozensets(st.sampled_from(["hash-1", "hash-2"])),
         "mode": st.sampled_from(Mode),
+        "silences": st.lists(SILENCES, max_size=2).map(tuple),
+        "swung": st.lists(st.sampled_from([T0 - MIN, T0, T0 + timedelta(days=9000)]), max_size=8).map(tuple),
     },
 )
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.builders import T0, a_policy, the_rules
+from tests.builders import HOUR, MIN, T0, a_policy, a_silence, the_rules
 from tocsin.apiserver import ApiError
 from tocsin.observe.cluster import KIN, Name, Pair, Store, holds_from, prune
 
@@ -208,3 +208,15 @@ def test_the_children_of_an_incident_are_those_that_are_open_and_name_it() -> No
     assert (store.is_open("models/i-0"), store.is_open("models/i-2"), store.is_open("")) == (True, False, False)
     store.drop("Incident", Name("models", "i-1"))
     assert store.children_of(first) == []
+
+
+def test_the_silences_of_a_namespace_are_those_that_are_not_over() -> None:
+    store = Store()
+    for name, until in (("over", T0), ("holds", T0 + MIN), ("later", T0 + HOUR)):
+        raw = a_silence(name=name, begin=until - MIN, until=until).dump()
+        raw["metadata"] |= {"resourceVersion": "1"}
+        assert store.put("Silence", raw)
+    assert {one.metadata.name for one in store.silences("models", T0)} == {"holds", "later"}
+    assert store.silences("elsewhere", T0) == ()
+    assert store.drop("Silence", Name("models", "holds"))
+    assert [one.metadata.name for one in store.silences("models", T0)] == ["later"]

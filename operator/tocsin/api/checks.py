@@ -17,6 +17,7 @@ from tocsin.api.objects import API_VERSION
 from tocsin.api.policy import TOO_MANY, UNHEARD, EscalationPolicySpec, Option, Signal, cannot
 from tocsin.api.quantities import Comparison
 from tocsin.api.responder import LATER, ResponderSpec
+from tocsin.api.silence import LONGEST, UNBOUNDED, MatchOperator, SilenceSpec
 from tocsin.api.template import BY_SENDER, ONE_APPROVAL, TO_PEOPLE, TWO_APPROVALS, Audience, MessageTemplateSpec
 from tocsin.api.workload import WORKLOADS
 
@@ -25,7 +26,7 @@ Model = TypeVar("Model", bound=BaseModel)
 _TOP = ("apiVersion", "kind", "metadata", "spec", "status")
 
 
-def check(raw: Any, spec: type[EscalationPolicySpec | ResponderSpec | MessageTemplateSpec]) -> list[str]:
+def check(raw: Any, spec: type[EscalationPolicySpec | ResponderSpec | MessageTemplateSpec | SilenceSpec]) -> list[str]:
     """The problems of an object as it stands in a file, given what its spec is; none when the API server takes it."""
     if not isinstance(raw, dict):
         return ["the object is not a mapping: write apiVersion, kind, metadata and spec"]
@@ -44,6 +45,8 @@ def check(raw: Any, spec: type[EscalationPolicySpec | ResponderSpec | MessageTem
             problems += _responder_problems(found)
         case MessageTemplateSpec():
             problems += _template_problems(found)
+        case SilenceSpec():
+            problems += silence_problems(found)
     return problems
 
 
@@ -164,6 +167,19 @@ def _template_problems(spec: MessageTemplateSpec) -> Iterator[str]:
         yield f"spec: {ONE_APPROVAL}"
     if spec.audience is Audience.REGULATORS and len(spec.approvals) < 2:
         yield f"spec: {TWO_APPROVALS}"
+
+
+def silence_problems(spec: SilenceSpec) -> Iterator[str]:
+    """What the API server would say of a Silence."""
+    for place, one in enumerate(spec.matchers):
+        yield from _twice(f"spec.matchers[{place}].values", "", one.values)
+    if spec.from_ >= spec.until:
+        yield f"spec: {LATER}"
+    elif spec.until - spec.from_ > timedelta(hours=720):
+        yield f"spec: {LONGEST}"
+    named = any(one.operator is MatchOperator.IN for one in spec.matchers)
+    if bool(spec.matchers) if spec.everything else not named:
+        yield f"spec: {UNBOUNDED}"
 
 
 def _twice(field: str, key: str, values: Sequence[str]) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
+from tocsin.api.legalnote import NoteRef
 from tocsin.api.objects import (
     API_VERSION,
     ApiModel,
@@ -169,6 +170,7 @@ class DecisionSpec(ApiModel):
                     "classification is required to classify, and goes with nothing else",
                 ),
                 rule("self.type == 'Resolve' || !has(self.postMortem)", "postMortem goes with Resolve only"),
+                rule("has(self.incidentRef) || !has(self.note)", "note goes with what is decided on an incident only"),
                 rule(
                     "self.type in ['Acknowledge', 'Accept', 'Resume'] || (has(self.reason) && self.reason.size() >= 3)",
                     "reason is required, but to acknowledge, accept and resume: why, in a few words",
@@ -206,6 +208,9 @@ class DecisionSpec(ApiModel):
     )
     expire_time: Time | None = Field(default=None, description="Until when an authorisation holds.")
     reason: Text | None = Field(default=None, description="Why.")
+    note: NoteRef | None = Field(
+        default=None, description="The LegalNote with what of it is privileged; the reason here stands for everybody."
+    )
 
 
 class Decision(ApiModel):

@@ -189,6 +189,9 @@ class TierStatus(ApiModel):
     decide_deadline: Time | None = Field(default=None, description="Until when somebody must decide.")
     acknowledged_by: Word | None = Field(default=None, description="Who acknowledged.")
     acknowledged_time: Time | None = Field(default=None, description="When.")
+    carried: bool = Field(
+        default=False, description="It was acknowledged in the episode before, which goes on while the model flaps."
+    )
     acknowledgement_expire_time: Time | None = Field(
         default=None, description="Until when the acknowledgement holds without progress."
     )
@@ -326,6 +329,7 @@ class EffectState(StrEnum):
     DONE = "Done"
     FAILED = "Failed"
     UNDELIVERED = "Undelivered"
+    SILENCED = "Silenced"
 
 
 class EffectRecord(ApiModel):
@@ -341,7 +345,11 @@ class EffectRecord(ApiModel):
     into: Word | None = Field(
         default=None, description="Of a notice that was not sent: the incident whose page stands for it."
     )
-    intended_time: Time = Field(description="When the intent was recorded.")
+    held_by: Word | None = Field(
+        default=None,
+        description="Of a notice that is held back, or was for a while: by what, silence/<name> or Flapping.",
+    )
+    intended_time: Time = Field(description="When the intent was recorded, or when what held it back was over.")
     done_time: Time | None = Field(default=None, description="When the outcome was known.")
     message: Text = Field(default="", description="The outcome in a sentence.")
 
@@ -357,6 +365,7 @@ class DecisionRecord(ApiModel):
     counted: bool = Field(description="Whether it counted.")
     message: Text = Field(default="", description="Why not, or what it led to.")
     reason: Text = Field(default="", description="The reason that was given.")
+    note: Digest | None = Field(default=None, description="The digest of the privileged note that goes with it.")
 
 
 class Lowered(ApiModel):
@@ -375,6 +384,16 @@ class Held(ApiModel):
     by: Word = Field(description="Who holds it.")
     time: Time = Field(description="Since when.")
     reason: Text = Field(default="", description="Why.")
+
+
+class Silenced(ApiModel):
+    """The Silence that holds notices of this incident back; of several the one that lasts the longest."""
+
+    name: ObjectName = Field(description="The Silence.")
+    uid: Uid = Field(description="Its UID.")
+    by: Word = Field(description="Who silences.")
+    until: Time = Field(description="Until when.")
+    reason: Text = Field(description="Why.")
 
 
 class SnapshotSignal(ApiModel):
@@ -444,6 +463,13 @@ class IncidentStatus(ApiModel):
         default=None, description="What was there before the first containment of this episode."
     )
     held: Held | None = Field(default=None, description="Automation is on hold.")
+    silenced: Silenced | None = Field(default=None, description="Notices of this incident are held back.")
+    swings: tuple[Time, ...] = Field(
+        default=(), max_length=8, description="When the model lately went from breach to recovery, or back."
+    )
+    flapping_since: Time | None = Field(
+        default=None, description="Since when it flaps: three changes within 2 h, and none of them 2 h ago."
+    )
     lowered: Lowered | None = Field(default=None, description="The last lowering of the severity.")
     classification: Classification | None = Field(
         default=None, description="What a person judged it to be; the last judgement counts."

@@ -15,9 +15,9 @@ _HEAD = f"""\
 <!-- Generated from operator/tocsin/api by `make generate`: do not edit. -->
 # API reference: `{API_VERSION}`
 
-All kinds are namespaced and in the category `tocsin`: `kubectl get tocsin` lists them all. `kubectl explain` says the
-same as this page. A field in **bold** is required. Durations are written as `90s`, `15m` or `1h30m`, times as
-`2026-01-31T09:00:00Z`, comparisons as `"< 0.92"`: there are no floats.
+All kinds are namespaced and, but for `LegalNote`, in the category `tocsin`: `kubectl get tocsin` lists them.
+`kubectl explain` says the same as this page. A field in **bold** is required. Durations are written as `90s`, `15m` or
+`1h30m`, times as `2026-01-31T09:00:00Z`, comparisons as `"< 0.92"`: there are no floats.
 """
 _FROZEN = "rules"
 """Repeats the policy: not unfolded."""

@@ -15,10 +15,12 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from tocsin.api.decision import Decision
 from tocsin.api.incident import Incident
+from tocsin.api.legalnote import LegalNote
 from tocsin.api.objects import GROUP, VERSION, ApiModel
 from tocsin.api.policy import EscalationPolicy
 from tocsin.api.quantities import format_duration
 from tocsin.api.responder import Responder
+from tocsin.api.silence import Silence
 from tocsin.api.template import MessageTemplate
 
 Schema = dict[str, Any]
@@ -58,6 +60,8 @@ class Kind:
     columns: tuple[tuple[str, str, str, int], ...]
     """Name, type, JSON path and priority; a priority above 0 is shown by ``-o wide`` only."""
     selectable: tuple[str, ...] = ()
+    private: bool = False
+    """Whether most people may not read it: then it is in no category, for which a list of all would be refused."""
 
     @property
     def name(self) -> str:
@@ -150,6 +154,26 @@ KINDS = (
         ),
         (".spec.audience", ".spec.phase"),
     ),
+    Kind(
+        Silence,
+        "silences",
+        "sil",
+        (
+            ("By", "string", ".spec.by", 0),
+            ("From", "string", ".spec.from", 0),
+            ("Until", "string", ".spec.until", 0),
+            ("Reason", "string", ".spec.reason", 0),
+            _AGE,
+        ),
+    ),
+    Kind(
+        LegalNote,
+        "legalnotes",
+        "lnote",
+        (("Incident", "string", ".spec.incidentRef.name", 0), ("By", "string", ".spec.by", 0), _AGE),
+        (".spec.incidentRef.name",),
+        private=True,
+    ),
 )
 
 
@@ -194,7 +218,7 @@ def definition(kind: Kind) -> Schema:
                 "plural": kind.plural,
                 "singular": singular,
                 "shortNames": [kind.short],
-                "categories": ["tocsin"],
+                **({} if kind.private else {"categories": ["tocsin"]}),
             },
             "versions": [version],
         },

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from tocsin.api.decision import DecisionType, Impact, LegalExposure, Materiality
 from tocsin.api.incident import Source
 from tocsin.api.objects import Severity
+from tocsin.cli.noting import add_note_file
 
 SEVERITIES = [severity.value for severity in Severity]
 
@@ -30,6 +31,8 @@ class Act:
     """Whether it takes several incidents at once."""
     all_: bool = False
     """Whether it takes all that wait for it from the user."""
+    noted: bool = False
+    """Whether a privileged note may go with it."""
 
 
 ACTS = (
@@ -65,12 +68,25 @@ ACTS = (
         field="option",
         bound=True,
     ),
-    Act("classify", DecisionType.CLASSIFY, "say how grave it is besides what the metrics tell", reasoned=True),
+    Act(
+        "classify",
+        DecisionType.CLASSIFY,
+        "say how grave it is besides what the metrics tell",
+        reasoned=True,
+        noted=True,
+    ),
     Act("escalate", DecisionType.ESCALATE, "enter the next tier now, or the one you name", reasoned=True, field="tier"),
     Act("lower", DecisionType.LOWER, "lower the severity", reasoned=True, field="severity"),
     Act("hold", DecisionType.HOLD, "stop automation for this incident; people and deadlines go on", reasoned=True),
     Act("resume", DecisionType.RESUME, "let automation go on"),
-    Act("decide", DecisionType.DECIDE, "answer a question of your tier, for good", reasoned=True, field="question"),
+    Act(
+        "decide",
+        DecisionType.DECIDE,
+        "answer a question of your tier, for good",
+        reasoned=True,
+        field="question",
+        noted=True,
+    ),
     Act("handover", DecisionType.HAND_OVER, "ask another role to take over your tiers", reasoned=True, field="to"),
     Act("accept", DecisionType.ACCEPT, "take over what was handed over to you: you lead from then on", several=True),
     Act(
@@ -80,7 +96,13 @@ ACTS = (
         reasoned=True,
         several=True,
     ),
-    Act("resolve", DecisionType.RESOLVE, "close the incident, also while a signal still breaches", reasoned=True),
+    Act(
+        "resolve",
+        DecisionType.RESOLVE,
+        "close the incident, also while a signal still breaches",
+        reasoned=True,
+        noted=True,
+    ),
 )
 _FIELD_HELP = {
     "option": "which option; by default the one that asks, or to undo the last one that was carried out",
@@ -128,6 +150,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
                 pass
         if act.bound:
             parser.add_argument("-y", "--yes", action="store_true", help="do not ask back")
+        if act.noted:
+            add_note_file(parser)
         parser.add_argument("--reason", required=act.reasoned, help="why; it stays on record")
         _namespace(parser)
         parser.set_defaults(run=run, act=act, word=act.word)

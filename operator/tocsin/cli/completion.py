@@ -100,6 +100,7 @@ def _arguments(top: argparse.ArgumentParser) -> Iterator[tuple[argparse.Argument
             for action in parser._actions:  # noqa: SLF001 - as above
                 yield parser, action
             yield from _arguments(parser)  # a group has commands of its own
+            yield from _arguments(parser)
 
 
 def _names_for(parser: argparse.ArgumentParser, action: argparse.Action) -> Callable[..., Offer] | None:
@@ -118,6 +119,8 @@ def _names_for(parser: argparse.ArgumentParser, action: argparse.Action) -> Call
             return _offering("messagetemplates", _named)
         case "responder" | "to":
             return _offering("responders", _named)
+        case "silence":
+            return _offering("silences", _named)
         case "namespace":
             return _offering("namespaces", _named)
     return None

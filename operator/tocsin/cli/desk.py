@@ -10,6 +10,7 @@ from typing import Any
 
 from tocsin.api.decision import DecisionType
 from tocsin.api.incident import Incident, IncidentStatus, OptionRecord, OptionState
+from tocsin.api.legalnote import text_digest
 from tocsin.api.objects import API_VERSION
 from tocsin.api.policy import EscalationPolicy
 from tocsin.api.quantities import format_time, parse_duration
@@ -19,6 +20,7 @@ from tocsin.cli.acts import Act
 from tocsin.cli.attesting import attested_lines
 from tocsin.cli.files import Mistake
 from tocsin.cli.looking import connected, listed, read
+from tocsin.cli.noting import note_text
 from tocsin.clock import Clock, SystemClock
 from tocsin.decide.approval import unsettled
 from tocsin.decide.restoring import what_comes_back
@@ -33,6 +35,7 @@ FIELDS = ("option", "tier", "severity", "to", "question", "choice", "reason")
 """Of a Decision, as they are on the command line."""
 JUDGED = ("impact", "legal_exposure", "materiality")
 LESSON = ("post_mortem", "within")
+NOTE = ("note_file",)
 REVIEWS = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 
 
@@ -48,7 +51,7 @@ async def carry_out(arguments: argparse.Namespace) -> int:
             return await desk.authorise(arguments.policy, arguments.option, arguments.span, arguments.reason)
         if arguments.word == "attest":
             return await desk.attest(arguments.policy.rpartition("/")[2], arguments.reason, yes=arguments.yes)
-        given = {name: getattr(arguments, name, None) for name in (*FIELDS, *JUDGED, *LESSON)}
+        given = {name: getattr(arguments, name, None) for name in (*FIELDS, *JUDGED, *LESSON, *NOTE)}
         names, yes = arguments.incidents, getattr(arguments, "yes", False)
         if arguments.act.all_:
             _check_all(names, everything=arguments.all, yes=yes)
@@ -78,8 +81,9 @@ class Desk:
         self._clock = clock
         self._ask = ask
 
-    async def decide(self, act: Act, names: Sequence[str], given: Mapping[str, str | None], *, yes: bool) -> int:
+    async def decide(self, act: Act, names: Sequence[str], given: Mapping[str, Any], *, yes: bool) -> int:
         """Decide on incidents, on none if a name is wrong; 1 when any did not count, 0 when no verdict came yet."""
+        note = note_text(file) if (file := given.get("note_file")) else None
         incidents = [await self._incident(name) for name in dict.fromkeys(name.rpartition("/")[2] for name in names)]
         fields: dict[str, Any] = {name: given[name] for name in FIELDS if given.get(name) is not None}
         if given.get("impact"):
@@ -90,6 +94,8 @@ class Desk:
             fields["postMortem"] = {"owner": owner, "dueTime": format_time(due)}
         if act.bound:
             fields |= self._bound(act, incidents[0], given.get("option"), yes=yes)
+        if note is not None:
+            fields["note"] = await self.note(incidents[0], note)
         made: list[tuple[str, Any]] = []
         refusal: Mistake | None = None
         for incident in incidents:
@@ -105,6 +111,15 @@ class Desk:
         if refusal:
             raise refusal
         return 0 if all(counted) else 1
+
+    async def note(self, incident: Incident, text: str) -> dict[str, str]:
+        """Keep a privileged text about an incident; gives what a Decision says of it, its name and digest."""
+        reference = {"name": incident.metadata.name, "uid": incident.metadata.uid}
+        spec = {"incidentRef": reference, "text": text}
+        made = await self._made("LegalNote", "legalnotes", "note-", spec, "legalnotes.tocsin.dev", "")
+        name = made["metadata"]["name"]
+        print(f"the note is legalnote/{name}: kubectl tocsin notes verify {incident.metadata.name}")
+        return {"name": name, "digest": text_digest(text)}
 
     async def _said(self, incident: str, decision: Any, deadline: float, *, alone: bool) -> bool:
         """Say what became of one Decision; False when it did not count."""
@@ -309,7 +324,10 @@ class Desk:
         return await self._made("Decision", "decisions", f"{right}-", spec, "decisions.tocsin.dev", right)
 
     async def _made(self, kind: str, plural: str, prefix: str, spec: Mapping[str, Any], what: str, right: str) -> Any:
-        """Create an object in the user's own name; a refusal says how to see what one may do."""
+        """Create an object in the user's own name; a refusal says how to see what one may do.
+
+        The right is a subresource of what is created, or empty when to create it is the right.
+        """
         try:
             body = {
                 "apiVersion": API_VERSION,
@@ -320,9 +338,10 @@ class Desk:
             return await self._api.create(path(API_VERSION, plural, self._namespace), body)
         except ApiError as refused:
             if refused.code == 403:
+                subresource = f" --subresource={right}" if right else ""
                 raise Mistake(
                     f"refused: {refused.message}",
-                    f"see what you may do: kubectl auth can-i create {what} --subresource={right} -n {self._namespace}",
+                    f"see what you may do: kubectl auth can-i create {what}{subresource} -n {self._namespace}",
                 ) from refused
             raise Mistake(
                 f"refused: {refused.message}", f"see what it must say: kubectl explain {kind.lower()}.spec"

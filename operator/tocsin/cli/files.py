@@ -11,6 +11,7 @@ import yaml
 from tocsin.api.checks import check
 from tocsin.api.policy import EscalationPolicy, EscalationPolicySpec, PolicyModel
 from tocsin.api.responder import Responder, ResponderSpec
+from tocsin.api.silence import Silence, SilenceSpec
 from tocsin.api.template import MessageTemplate, MessageTemplateSpec
 from tocsin.settings import UNREADABLE
 
@@ -50,16 +51,19 @@ def load_policy(path: Path) -> tuple[EscalationPolicy, dict[str, Responder]]:
     return EscalationPolicy.model_validate(policies[0]), _responders(path, found)
 
 
-Ours = EscalationPolicy | Responder | MessageTemplate
-_KINDS: dict[str, tuple[type[Ours], type[EscalationPolicySpec | ResponderSpec | MessageTemplateSpec]]] = {
+Ours = EscalationPolicy | Responder | MessageTemplate | Silence
+_Spec = EscalationPolicySpec | ResponderSpec | MessageTemplateSpec | SilenceSpec
+_KINDS: dict[str, tuple[type[Ours], type[_Spec]]] = {
     "EscalationPolicy": (EscalationPolicy, EscalationPolicySpec),
     "Responder": (Responder, ResponderSpec),
     "MessageTemplate": (MessageTemplate, MessageTemplateSpec),
+    "Silence": (Silence, SilenceSpec),
 }
+"""By kind: what an object is read as, and what its spec is held to."""
 
 
 def load_all(path: Path) -> list[Ours]:
-    """All policies, Responders and templates of a file; a Mistake has a line for each problem of each."""
+    """All policies, Responders, templates and Silences of a file; a Mistake has a line for each problem of each."""
     made: list[Ours] = []
     problems: list[str] = []
     for raw in documents(path):

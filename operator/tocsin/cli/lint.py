@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tocsin.api.policy import EscalationPolicy
 from tocsin.api.responder import Responder
+from tocsin.api.silence import Silence
 from tocsin.api.template import MessageTemplate
 from tocsin.cli.exposed import load_exposed, unfit
 from tocsin.cli.files import Mistake, load_all
@@ -19,7 +20,7 @@ from tocsin.decide.roster import cycle, faults, holes
 from tocsin.decide.staffing import untold
 from tocsin.decide.worst import unreachable_tiers
 
-HELP = "check policies, Responders and message templates in files, all together, without a cluster"
+HELP = "check policies, Responders, message templates and Silences in files, all together, without a cluster"
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -52,6 +53,7 @@ class _Found:
     roles: dict[tuple[str, str], tuple[Path, Responder]] = field(default_factory=dict)
     """By namespace and name."""
     templates: list[tuple[Path, MessageTemplate]] = field(default_factory=list)
+    silences: int = 0
     problems: list[str] = field(default_factory=list)
 
     def read(self, path: Path) -> None:
@@ -69,14 +71,16 @@ class _Found:
                     self.roles[thing.metadata.namespace, thing.metadata.name] = path, thing
                 case MessageTemplate():
                     self.templates.append((path, thing))
+                case Silence():
+                    self.silences += 1
 
     @property
     def counted(self) -> str:
         """How many there are."""
         others = f"{len(self.policies)} policies and {len(self.roles)} Responders"
-        if not self.templates:
-            return others
-        return ", ".join([*([others] if self.policies or self.roles else []), f"{len(self.templates)} templates"])
+        counts = ((len(self.templates), "templates"), (self.silences, "Silences"))
+        more = [f"{count} {what}" for count, what in counts if count]
+        return ", ".join([*([others] if self.policies or self.roles or not more else []), *more])
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -14,6 +14,7 @@ from tocsin.api.incident import Incident
 from tocsin.api.objects import API_VERSION
 from tocsin.api.policy import EscalationPolicy
 from tocsin.api.responder import Responder
+from tocsin.api.silence import Silence
 from tocsin.api.workload import WORKLOADS
 from tocsin.apiserver import ApiError, ApiServer, NoAnswer, path
 from tocsin.cli.files import Mistake
@@ -25,7 +26,8 @@ async def look(word: str, name: str | None, namespace: str | None) -> tuple[Any,
     async with connected() as (api, default):
         where = default if namespace is None else namespace
         if word == "status":
-            return [Incident.model_validate(one) for one in await listed(api, "incidents", where)], {}
+            incidents = [Incident.model_validate(one) for one in await listed(api, "incidents", where)]
+            return [*incidents, *await _silences(api, where)], {}
         if word == "coverage":
             policies = [EscalationPolicy.model_validate(one) for one in await listed(api, "escalationpolicies", where)]
             return [*await _unguarded(api, where, policies), *policies, *await _removed(api, where, policies)], {}
@@ -42,6 +44,16 @@ async def look(word: str, name: str | None, namespace: str | None) -> tuple[Any,
                 f"see who is on duty: kubectl tocsin oncall -n {where}",
             )
         return chosen, roster
+
+
+async def _silences(api: ApiServer, namespace: str) -> list[Silence]:
+    """The Silences; a word when they may not be listed."""
+    try:
+        found, _ = await everything(api, path(API_VERSION, "silences", namespace))
+    except ApiError as refused:
+        print(f"what is silenced is not listed: {refused.message}", file=sys.stderr)
+        return []
+    return [Silence.model_validate(one) for one in found]
 
 
 async def _unguarded(api: ApiServer, namespace: str, policies: Sequence[EscalationPolicy]) -> list[Unguarded]:

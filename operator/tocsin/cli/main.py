@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from tocsin import __version__
-from tocsin.cli import acts, completion, lint, previewing, replay, views, watch
+from tocsin.cli import acts, completion, lint, noting, previewing, replay, silencing, views, watch
 from tocsin.cli.files import Mistake
 
 DESCRIPTION = """\
@@ -45,6 +45,8 @@ def parser() -> argparse.ArgumentParser:
     watch.add(commands)
     acts.add(commands)
     _add_messages(commands)
+    silencing.add(commands)
+    noting.add(commands)
     completion.add(commands)
     return top
 

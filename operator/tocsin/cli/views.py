@@ -14,16 +14,20 @@ from rich.console import Console
 from rich.table import Table
 
 from tocsin.api.decision import Decision
-from tocsin.api.incident import Incident, TierStatus
+from tocsin.api.incident import Incident, IncidentStatus, TierStatus
 from tocsin.api.objects import condition
 from tocsin.api.policy import EscalationPolicy, Mode, PolicyModel
 from tocsin.api.quantities import format_duration, format_time
 from tocsin.api.responder import Responder
+from tocsin.api.silence import Silence
 from tocsin.cli.files import Mistake
+from tocsin.cli.silencing import in_force
+from tocsin.cli.silencing import words_of as words_of_silence
 from tocsin.cli.unguarded import Unguarded
 from tocsin.clock import SystemClock
 from tocsin.decide.approval import unsettled
 from tocsin.decide.closing import words_of
+from tocsin.decide.flapping import words_of as changes
 from tocsin.decide.questions import open_questions
 from tocsin.decide.roster import Roster, deputy, holes, on_duty, until
 from tocsin.decide.tiers import WORDS, accountable_of, open_deadlines, tier_of
@@ -85,8 +89,15 @@ def _plain(found: Any) -> Any:
     return [one.dump() for one in found] if isinstance(found, list) else found.dump()
 
 
-def _status(console: Console, incidents: Sequence[Incident], _: Roster, now: datetime) -> None:
-    console.print(overview(incidents, now))
+def _status(console: Console, found: Sequence[Incident | Silence], _: Roster, now: datetime) -> None:
+    console.print(overview([one for one in found if isinstance(one, Incident)], now))
+    silences = in_force((one for one in found if isinstance(one, Silence)), now)
+    _section(console, "silenced", (_silenced(one, now) for one in silences))
+
+
+def _silenced(one: Silence, now: datetime) -> str:
+    where, spec = f"{one.metadata.namespace}/{one.metadata.name}", one.spec
+    return f"{where}: {words_of_silence(spec)}, by {spec.by}, ends {_due(spec.until, now)}: {spec.reason}"
 
 
 def overview(incidents: Sequence[Incident], now: datetime) -> Table | str:
@@ -131,6 +142,8 @@ def _show(console: Console, incident: Incident, roster: Roster, now: datetime) -
         console.print(f"  {kin}", soft_wrap=True)
     waiting = f"  waiting for {status.waiting_for or 'nobody'}{_dash(_due(status.next_deadline_time, now))}"
     console.print(waiting, soft_wrap=True)
+    for line in _hushed(status, now):
+        console.print(f"  {line}", style="yellow", soft_wrap=True)
     if status.held:
         console.print(f"  on hold by {status.held.by}: {status.held.reason}", style="yellow", soft_wrap=True)
     if judged := status.classification:
@@ -161,6 +174,14 @@ def _show(console: Console, incident: Incident, roster: Roster, now: datetime) -
     _section(console, "lately", (f"{format_time(one.time)}  {one.what}" for one in late))
     if len(status.timeline) > LINES:
         console.print(f"\nall of it: kubectl tocsin timeline {metadata.name} -n {metadata.namespace}", soft_wrap=True)
+
+
+def _hushed(status: IncidentStatus, now: datetime) -> Iterator[str]:
+    """Why people are not told of everything."""
+    if one := status.silenced:
+        yield f"silenced by {one.by}, ends {_due(one.until, now)}: {one.reason} (silence/{one.name})"
+    if status.flapping_since:
+        yield f"it flaps: {changes(status.swings, now)}"
 
 
 def _tier(tier: TierStatus, incident: Incident, roster: Roster, now: datetime) -> str:

@@ -10,6 +10,8 @@ from tocsin.api.objects import GROUP, Finding, clip, stamp
 from tocsin.api.policy import Mode
 from tocsin.api.quantities import format_clock, format_time
 from tocsin.decide.approval import unsettled
+from tocsin.decide.flapping import words_of as words_of_changes
+from tocsin.decide.holding import is_held
 from tocsin.decide.ledger import parts_of
 from tocsin.decide.options import brake
 from tocsin.decide.situation import Situation, Trust
@@ -88,6 +90,7 @@ def _findings(s: Situation, status: IncidentStatus) -> list[Finding]:
         found.append(Finding(type="DecisionsTrusted", status="True", reason="Trusted"))
     if status.break_glass:
         found.append(_approved_afterwards(status))
+    found += filter(None, [_silenced(status), _flapping(s, status)])
     found += [
         Finding(type=f"{TIER_CONDITION}{tier.name}", status="True", reason="Entered", message=tier.reason)
         for tier in status.tiers
@@ -203,9 +206,34 @@ def _notified(status: IncidentStatus) -> Finding:
         return Finding(type="Notified", status="False", reason="Undelivered", message=message)
     if any(record.state is EffectState.INTENDED for record in notices):
         return Finding(type="Notified", status="Unknown", reason="Sending", message="notices are under way")
+    if held := [record for record in notices if is_held(record)]:
+        message = "; ".join(f"{parts_of(record.key)[1]}: {record.message}" for record in held)
+        return Finding(type="Notified", status="False", reason="HeldBack", message=message)
     return Finding(
         type="Notified",
         status="True",
         reason="Delivered" if notices else "NobodyToTell",
         message=f"{len(notices)} notices",
     )
+
+
+def _silenced(status: IncidentStatus) -> Finding | None:
+    """Whether notices are held back; of an incident of which none ever were there is nothing to say."""
+    if one := status.silenced:
+        message = f"by {one.by} until {format_time(one.until)}: {one.reason} (silence/{one.name})"
+        return Finding(type="Silenced", status="True", reason="Silenced", message=message)
+    if any(known.type == "Silenced" for known in status.conditions):
+        return Finding(type="Silenced", status="False", reason="Over", message="nothing is held back by a Silence")
+    return None
+
+
+def _flapping(s: Situation, status: IncidentStatus) -> Finding | None:
+    """Whether it goes to and fro; of an incident that never did there is nothing to say."""
+    if status.flapping_since:
+        return Finding(
+            type="Flapping", status="True", reason="Flapping", message=words_of_changes(status.swings, s.now)
+        )
+    if any(known.type == "Flapping" for known in status.conditions):
+        message = "nothing changed between breach and recovery for 2h, or it was resolved"
+        return Finding(type="Flapping", status="False", reason="Steady", message=message)
+    return None

@@ -15,12 +15,14 @@ from tocsin.decide.containment import contain
 from tocsin.decide.defaults import SignalRule
 from tocsin.decide.executing import cut_short
 from tocsin.decide.facts import state_facts
+from tocsin.decide.flapping import carry_acknowledgements, follow_flapping, steady_at
 from tocsin.decide.kin import adopt, silent_until
 from tocsin.decide.lead import follow_lead
 from tocsin.decide.ledger import close_containments, note_outcomes
 from tocsin.decide.notices import due_notices, plan_notices
 from tocsin.decide.people import hear
 from tocsin.decide.plan import Effect, Event, Plan
+from tocsin.decide.silences import changes_at, follow_silences
 from tocsin.decide.situation import Memory, Situation
 from tocsin.decide.story import tell
 from tocsin.decide.tiers import (
@@ -41,6 +43,10 @@ SETTLE_CHECK = timedelta(seconds=5)
 """How often it is looked at again until the workload has followed."""
 
 Cause = Literal["Breach", "NoData"]
+_REASONS = frozenset(
+    {"Tier", "Signal", "Containment", "Severity", "Opened", "Recovered", "Resolved", "Silenced", "Flapping", "Steady"}
+)
+"""Of Events: the first words of lines that are of one kind."""
 
 
 def plan(s: Situation) -> Plan:
@@ -173,7 +179,9 @@ def _finish(
     *,
     waits: bool = False,
 ) -> Plan:
+    status = carry_acknowledgements(s, before, status)
     status = follow_lead(s, hold_acknowledgements(s, before, status))
+    status = follow_silences(s, follow_flapping(s, before, status))
     status = state_facts(s, plan_notices(s, before, status))
     if _material(status) == _material(before):
         status = before
@@ -193,9 +201,7 @@ def _event(entry: TimelineEntry) -> Event:
         hint in entry.what
         for hint in ("missed", "sustained", "missing", "Failed", "Reverted", "DidNotHelp", "not undone")
     )
-    known = (
-        word if word in ("Tier", "Signal", "Containment", "Severity", "Opened", "Recovered", "Resolved") else "Story"
-    )
+    known = word if word in _REASONS else "Story"
     return Event(type="Warning" if alarming else "Normal", reason=known, message=entry.what)
 
 
@@ -228,9 +234,8 @@ def _look_again(s: Situation, status: IncidentStatus, *, waits: bool) -> datetim
     instants = [
         deadline for tier in status.tiers for duty, deadline in open_deadlines(tier, status) if duty not in tier.missed
     ]
-    instants += [*expiring(status), *verdicts_due(status)]
-    if until := silent_until(s, status):
-        instants.append(until)
+    instants += [*expiring(status), *verdicts_due(status), *changes_at(s)]
+    instants += filter(None, [silent_until(s, status), steady_at(s, status)])
     if waits:
         instants.append(s.now + SETTLE_CHECK)
     for record in status.containment:

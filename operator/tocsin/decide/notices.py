@@ -8,11 +8,13 @@ from tocsin.api.incident import EffectRecord, EffectState, IncidentStatus, Optio
 from tocsin.api.objects import clip
 from tocsin.api.policy import Rules
 from tocsin.decide.approval import unsettled
-from tocsin.decide.folding import ASKED, is_quiet
-from tocsin.decide.ledger import intend, parts_of
+from tocsin.decide.folding import ASKED, DEPUTY, is_quiet
+from tocsin.decide.holding import hold_back, name_of, release
+from tocsin.decide.ledger import intend
 from tocsin.decide.pasting import Part, next_command
 from tocsin.decide.plan import Notice, Notify
 from tocsin.decide.roster import Duty, on_duty
+from tocsin.decide.silences import is_mild
 from tocsin.decide.situation import Situation
 from tocsin.decide.story import tell
 from tocsin.decide.tiers import accountable_of, is_led, stands_alone, tier_of
@@ -21,8 +23,6 @@ from tocsin.decide.wording import headline, text_of
 MOST, AGAIN = 90, 100
 """So many notices fit into an episode's ledger of 200 lines, and so many with those that page somebody again; the entry
 of every tier always finds room after these."""
-DEPUTY = ":deputy"
-"""At the end of a role's name in the ledger: whoever was paged because nobody had acknowledged."""
 
 _NOT_CONTAINED = (OptionState.FAILED, OptionState.DID_NOT_HELP, OptionState.REFUSED, OptionState.EXPIRED)
 
@@ -32,9 +32,10 @@ def plan_notices(s: Situation, before: IncidentStatus, status: IncidentStatus) -
 
     A new episode begins a new story: everybody who is entered in it is told.
     """
+    changed = _steadiness(before, status)
     if status.episode != before.episode:
         before = IncidentStatus()
-    news = _news(before, status)
+    news = (*_news(before, status), *changed)
     alone = stands_alone(before, status)
     for tier in status.tiers:
         entered = not any(known.name == tier.name for known in before.tiers)
@@ -60,7 +61,7 @@ def plan_notices(s: Situation, before: IncidentStatus, status: IncidentStatus) -
         if tier.deputy:
             paged = () if known and known.deputy else ("DeputyPaged",)
             status = _intend(s, status, f"{tier.name}.{accountable}{DEPUTY}", (*paged, *causes))
-    return status
+    return release(s, status)
 
 
 def _news(before: IncidentStatus, status: IncidentStatus) -> tuple[str, ...]:
@@ -81,6 +82,13 @@ def _news(before: IncidentStatus, status: IncidentStatus) -> tuple[str, ...]:
     if status.resolved_time and not before.resolved_time:
         found.append("Resolved")
     return tuple(dict.fromkeys(found))
+
+
+def _steadiness(before: IncidentStatus, status: IncidentStatus) -> tuple[str, ...]:
+    """Whether people should hear that it begins to flap, after which they do not hear of each change, or is steady."""
+    if not is_mild(status) or status.resolved_time or bool(before.flapping_since) == bool(status.flapping_since):
+        return ()
+    return ("Flapping",) if status.flapping_since else ("Steady",)
 
 
 def _option_news(was: OptionRecord | None, record: OptionRecord) -> Iterable[str]:
@@ -116,7 +124,7 @@ def _intend(s: Situation, status: IncidentStatus, name: str, causes: tuple[str, 
 
 def _line(s: Situation, status: IncidentStatus, name: str, causes: tuple[str, ...]) -> IncidentStatus:
     """One line of the ledger, if there is room."""
-    sent = [record for record in status.effects if _name_of(record.key) == name]
+    sent = [record for record in status.effects if name_of(record.key) == name]
     room = AGAIN if ASKED.intersection(causes) else MOST
     if len(status.effects) >= room and "TierEntered" not in causes:
         line = "no more notices in this episode: the ledger is full, read the incident itself"
@@ -131,8 +139,12 @@ def _line(s: Situation, status: IncidentStatus, name: str, causes: tuple[str, ..
     )
     if is_led(status) and ASKED.issuperset(causes):
         record = _folded(s, record, status.parent or "", f"both fail of {status.upstream}")
-    elif sent and is_quiet(causes) and all(one.into for one in sent):
-        record = _folded(s, record, sent[-1].into or "", "nothing was opened")
+    elif (heard := [one for one in sent if one.state is not EffectState.SILENCED]) and (
+        is_quiet(causes) and all(one.into for one in heard)
+    ):
+        record = _folded(s, record, heard[-1].into or "", "nothing was opened")
+    else:
+        record = hold_back(s, status, record)
     return intend(status, record)
 
 
@@ -142,16 +154,11 @@ def _folded(s: Situation, record: EffectRecord, into: str, why: str) -> EffectRe
     return record.model_copy(update={"state": EffectState.DONE, "done_time": s.now, "into": into, "message": message})
 
 
-def _name_of(key: str) -> str:
-    kind, name, _ = parts_of(key)
-    return name if kind == "notify" else ""
-
-
 def due_notices(s: Situation, status: IncidentStatus) -> tuple[Notify, ...]:
     """The notices that were intended and not accepted yet; the text says what is true now."""
     found = []
     for record in status.effects:
-        name = _name_of(record.key)
+        name = name_of(record.key)
         waits = record.state in (EffectState.INTENDED, EffectState.UNDELIVERED) and record.key not in s.under_way
         if not name or not record.causes or not waits:
             continue

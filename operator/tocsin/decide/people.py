@@ -190,6 +190,7 @@ def _record(verdict: Verdict, decision: Decision, now: datetime) -> IncidentStat
         counted=verdict.counted,
         message=clip(verdict.message, WORDS),
         reason=clip(decision.spec.reason or "", WORDS),
+        note=decision.spec.note.digest if decision.spec.note else None,
     )
     records, through = _bounded((*verdict.status.decisions, record), verdict.status.decisions_through, now)
     word = "" if verdict.counted else " (did not count)"

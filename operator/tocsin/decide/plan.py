@@ -55,8 +55,8 @@ class Notice:
     cause: str
     """Why they are told, in words out of TierEntered, DeputyPaged, AcknowledgementExpired, OnItsOwn, ApprovalNeeded,
     Contained, NotContained, CannotTell, Reverted, Undone, NotUndone, Rehearsed, GlassBroken, Unapproved, Classified,
-    HandOver, HandedOver, Missed, Recovered, Resolved; several are joined by a space. About rules: RulesLoosened or
-    PolicyRemoved."""
+    HandOver, HandedOver, Missed, Flapping, Steady, Recovered, Resolved; several are joined by a space. About rules:
+    RulesLoosened or PolicyRemoved."""
     subject: str
     text: str
     command: str

@@ -14,6 +14,7 @@ from tocsin.api.decision import Decision
 from tocsin.api.incident import Incident
 from tocsin.api.policy import Mode, Rules
 from tocsin.api.responder import Responder
+from tocsin.api.silence import Silence
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,3 +370,7 @@ class Situation:
     """For how many unresolved incidents it pages."""
     shared: str = ""
     """What is upstream of it and of those."""
+    silences: tuple[Silence, ...] = ()
+    """The Silences of the namespace that are not over."""
+    swung: tuple[datetime, ...] = ()
+    """Of an incident that opens: when the pair's other incidents went from breach to recovery, or back."""

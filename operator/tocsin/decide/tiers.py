@@ -120,7 +120,7 @@ def expire_acknowledgements(s: Situation, status: IncidentStatus) -> IncidentSta
 def forgiven(tier: TierStatus) -> dict[str, object]:
     """What changes when somebody is asked, or answers, anew: the silence before, and who was paged for it, is over."""
     missed = tuple(one for one in tier.missed if one not in ("Acknowledge", "Deputy"))
-    return {"deputy": None, "deputy_deadline": None, "missed": missed}
+    return {"deputy": None, "deputy_deadline": None, "missed": missed, "carried": False}
 
 
 def hold_acknowledgements(s: Situation, before: IncidentStatus, status: IncidentStatus) -> IncidentStatus:

@@ -10,7 +10,9 @@ from tocsin.api.policy import PolicyModel
 from tocsin.api.quantities import format_duration, format_time
 from tocsin.decide.approval import unsettled
 from tocsin.decide.closing import words_of
+from tocsin.decide.flapping import words_of as changes
 from tocsin.decide.folding import ASKED, matters
+from tocsin.decide.holding import FLAPPING
 from tocsin.decide.pasting import PLUGIN, Part, next_act
 from tocsin.decide.questions import open_questions
 from tocsin.decide.roster import Duty, Roster, on_duty
@@ -45,6 +47,8 @@ def headline(status: IncidentStatus, causes: tuple[str, ...], part: Part) -> str
         "Unapproved": "what was ordered alone was not approved within 24 hours",
         "Classified": "it was classified",
         "Missed": "a deadline was missed, and there is no further tier",
+        "Flapping": "it flaps: of each change you will not hear until it is steady, or SEV2",
+        "Steady": "it is steady again",
         "Recovered": "recovered",
         "Resolved": "resolved",
         "TierEntered": "resolved",
@@ -88,6 +92,7 @@ def text_of(
         if option.state is OptionState.ASKING:
             lines += [f"  Note: {note}" for note in option.notes]
     lines += _judged(status)
+    lines += _held(s, status, record)
     entered = next((one for one in status.tiers if one.name == tier), None)
     if entered and not status.resolved_time:
         lines.append(f"You are {part} in tier {tier}: {entered.reason}.")
@@ -118,6 +123,15 @@ def _judged(status: IncidentStatus) -> list[str]:
         lines.append(f"Classified by {judged.by}: {words_of(judged)} — {judged.reason}")
     if lesson := status.post_mortem:
         lines.append(f"Post-mortem: {lesson.owner} by {format_time(lesson.due_time)}.")
+    return lines
+
+
+def _held(s: Situation, status: IncidentStatus, record: EffectRecord) -> list[str]:
+    """Why it was not told before, and what will not be told."""
+    lines = [f"It flaps: {changes(status.swings, s.now)}."] if status.flapping_since else []
+    if record.held_by:
+        by = "while it flapped" if record.held_by == FLAPPING else f"by {record.held_by}"
+        lines.append(f"This was held back {by}.")
     return lines
 
 

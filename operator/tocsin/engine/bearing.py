@@ -9,8 +9,10 @@ from tocsin.api.decision import Decision, DecisionType
 from tocsin.api.incident import Incident
 from tocsin.api.policy import EscalationPolicy, Rules, Target
 from tocsin.api.responder import Responder
+from tocsin.api.silence import Silence
 from tocsin.api.template import MessageTemplate
 from tocsin.decide.roster import reachable
+from tocsin.decide.silences import is_about
 from tocsin.decide.staffing import told_by
 from tocsin.observe.cluster import Name, Pair, Store, pair_of
 
@@ -51,8 +53,16 @@ def of_object(store: Store, kind: str, name: Name, before: Any, after: Any) -> I
         case Decision() as decision if decision.spec.incident_ref:
             if about := store.incident(Name(name.namespace, decision.spec.incident_ref.name)):
                 yield Wake(Key("incident", pair_of(about)), urgent=True)
+        case Silence():
+            yield from _of_silence(store, name, before, after)
         case _ if kind == "EscalationPolicy":  # one that never could be read is gone: its key forgets it
             yield Wake(Key("policy", name))
+
+
+def _of_silence(store: Store, name: Name, before: Silence | None, after: Silence | None) -> Iterator[Wake]:
+    """The open incidents that it is, or was, about."""
+    known = [one for one in (before, after) if one]
+    yield from _open(one for one in store.incidents(name.namespace) if any(is_about(two, one) for two in known))
 
 
 def of_responder(store: Store, name: Name) -> Iterator[Wake]:

@@ -13,7 +13,6 @@ import structlog
 
 from tocsin.act.budget import BudgetLedger
 from tocsin.act.notify.courier import Courier
-from tocsin.api.incident import EffectState
 from tocsin.api.policy import EscalationPolicy, Rules, Target
 from tocsin.apiserver import ApiError, ApiServer, NoAnswer, path
 from tocsin.clock import Clock
@@ -214,7 +213,7 @@ class Engine:
             home=self.namespace,
             looks=Looks(self._targets, self.clock),
             budget=BudgetLedger(self.api, self.namespace, self.settings.budget),
-            pages=Pages(courier, self.clock, self.store),
+            pages=Pages(courier, self.clock, self.store, self.settings.paging.every),
             posting=posting,
             telemetry=self.telemetry,
             leads=self.leader.holds,
@@ -256,7 +255,7 @@ class Engine:
 
     def _wake_everything(self, term: Term) -> None:
         for incident in sorted(self.store.incidents(), key=age):  # who was paged first, is so again
-            if not incident.resolved or any(one.state is not EffectState.DONE for one in incident.status.effects):
+            if not incident.resolved or any(one.done_time is None for one in incident.status.effects):
                 self._queue.add(Key("incident", pair_of(incident)), urgent=True)
         for policy in self.store.policies():
             term.policies.guard(policy)

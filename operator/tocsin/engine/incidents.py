@@ -21,6 +21,7 @@ from tocsin.apiserver import ApiError, ApiServer, NoAnswer, path
 from tocsin.clock import Clock
 from tocsin.decide.defaults import freeze
 from tocsin.decide.facts import was_joined
+from tocsin.decide.flapping import SWINGS
 from tocsin.decide.gist import gist
 from tocsin.decide.incident import HOLD_CHECK, cause_to_open, plan, reopens
 from tocsin.decide.people import unheard
@@ -278,6 +279,8 @@ class Incidents:
             parent_lives=self.store.is_open(incident.status.parent or ""),
             children=len(children),
             shared=next((one.status.upstream for one in children if one.status.upstream), ""),
+            silences=self.store.silences(pair.namespace, self.clock.now()),
+            swung=() if incident.status.opened_time else self._swung(pair, incident),
         )
 
     async def _say_rules_are_missing(self, incident: Incident) -> None:
@@ -303,6 +306,11 @@ class Incidents:
             and timedelta() <= created - one.status.resolved_time < RECURRENCE
             for one in self.store.incidents_of(pair)
         )
+
+    def _swung(self, pair: Pair, incident: Incident) -> tuple[datetime, ...]:
+        """When the pair's other incidents last went from breach to recovery, or back."""
+        others = (one.status for one in self.store.incidents_of(pair) if one.metadata.uid != incident.metadata.uid)
+        return tuple(sorted(at for status in others if not was_joined(status) for at in status.swings))[-SWINGS:]
 
     def _harm_told_by(self, pair: Pair, incident: Incident) -> tuple[str, ...]:
         """Who has reported harm since the episode began, each once."""

@@ -14,7 +14,7 @@ from tocsin.act.notify.courier import Courier
 from tocsin.api.objects import clip
 from tocsin.api.responder import Responder
 from tocsin.clock import Clock
-from tocsin.decide.folding import FOLD, Page, covers, is_quiet, page_in, page_of
+from tocsin.decide.folding import FOLD, Page, covers, folded_in, is_quiet, page_in, page_of
 from tocsin.decide.plan import Notify
 from tocsin.decide.situation import Outcome
 from tocsin.observe.cluster import Name, Store
@@ -47,10 +47,12 @@ class _Sending:
 class Pages:
     """Between the incidents and the courier; lives as long as this replica leads."""
 
-    def __init__(self, courier: Courier, clock: Clock, store: Store) -> None:
+    def __init__(self, courier: Courier, clock: Clock, store: Store, every: timedelta = FOLD) -> None:
+        """``every``: at SEV3 and SEV4 one page to a person stands for so long for those of the same cause."""
         self._courier = courier
         self._clock = clock
         self._store = store
+        self._every = every
         self._told: dict[tuple[str, str], list[tuple[Page, datetime]]] = {}
         """By namespace and reader: what was accepted lately, and when."""
         self._sending: dict[tuple[str, str], dict[str, _Sending]] = {}
@@ -64,8 +66,14 @@ class Pages:
         self._pruned_at = clock.now()
 
     def seed(self) -> None:
-        """Take up what the ledgers say was accepted lately: a new leader pages nobody again for it."""
+        """Take up what the ledgers say was accepted lately: a new leader pages nobody again for it.
+
+        And of whom no page was sent: a new leader does not tell them how it ended.
+        """
+        now = self._clock.now()
         for incident in self._store.incidents():
+            if not incident.resolved or any(record.done_time is None for record in incident.status.effects):
+                self._folded |= {dedup: (into, now) for dedup, into in folded_in(incident).items()}
             for record in incident.status.effects:
                 if not incident.resolved and (found := page_in(incident, record)):
                     self._accepted(*found)
@@ -80,7 +88,8 @@ class Pages:
         free: Callable[[], None],
     ) -> None:
         """Send a notice, fold it, or have it wait; ``free`` is called when it waits no more and was not folded."""
-        page, key, dedup = page_of(policy, effect), effect.key, effect.notice.dedup
+        about = self._store.incident(Name(effect.notice.namespace, effect.notice.incident))
+        page, key, dedup = page_of(policy, effect, about.rules if about else None), effect.key, effect.notice.dedup
         waiting = _Waiting(dedup, report, free)
         if page is None:
             if not (is_quiet(effect.notice.cause.split()) and self._goes_along(key, waiting)):
@@ -112,11 +121,13 @@ class Pages:
 
     def _standing_for(self, page: Page) -> Page | None:
         told = self._told.get(_group(page), ())
-        return next((one for one, at in told if covers(one, at, page) and self._is_open(one)), None)
+        return next((one for one, at in told if covers(one, at, page, self._every) and self._is_open(one)), None)
 
     def _ahead_of(self, page: Page) -> _Sending | None:
         some = self._sending.get(_group(page), {}).values()
-        return next((one for one in some if covers(one.page, None, page) and self._is_open(one.page)), None)
+        return next(
+            (one for one in some if covers(one.page, None, page, self._every) and self._is_open(one.page)), None
+        )
 
     def _is_open(self, page: Page) -> bool:
         incident = self._store.incident(Name(page.namespace, page.incident))
@@ -166,7 +177,7 @@ class Pages:
         return Outcome(key, "Done", self._clock.now(), message, into=into)
 
     def _accepted(self, page: Page, at: datetime) -> None:
-        if at + FOLD > self._clock.now():
+        if self._clock.now() - at < self._longest:
             self._told.setdefault(_group(page), []).append((page, at))
 
     def _release(self, page: Page) -> None:
@@ -192,10 +203,16 @@ class Pages:
         if now - self._pruned_at < _PRUNE_EVERY:
             return
         self._pruned_at = now
-        told = {group: [(page, at) for page, at in some if at + FOLD > now] for group, some in self._told.items()}
+        longest = self._longest
+        told = {group: [(page, at) for page, at in some if now - at < longest] for group, some in self._told.items()}
         self._told = {group: some for group, some in told.items() if some}
-        self._folded = {dedup: known for dedup, known in self._folded.items() if known[1] + FOLD > now}
+        self._folded = {dedup: known for dedup, known in self._folded.items() if now - known[1] < longest}
+
+    @property
+    def _longest(self) -> timedelta:
+        """After so long a page stands for nothing any more."""
+        return max(FOLD, self._every)
 
 
 def _group(page: Page) -> tuple[str, str]:
-    return page.namespace, page.to
+    return page.namespace, page.reader

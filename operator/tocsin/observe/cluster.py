@@ -1,4 +1,4 @@
-"""What the cluster holds: our objects by kind, fed by events and pruned by lists."""
+"""What the cluster holds, as far as the operator reads it: our objects, fed by events and pruned by lists."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from tocsin.api.incident import Incident
 from tocsin.api.objects import API_VERSION
 from tocsin.api.policy import EscalationPolicy, Target
 from tocsin.api.responder import Responder
+from tocsin.api.silence import Silence
 from tocsin.api.template import MessageTemplate
 from tocsin.apiserver import ApiError, ApiServer, path
 from tocsin.decide.situation import TOGETHER, Relative
@@ -25,13 +26,15 @@ PLURALS = {
     "Incident": "incidents",
     "Decision": "decisions",
     "MessageTemplate": "messagetemplates",
+    "Silence": "silences",
 }
-MODELS: dict[str, type[EscalationPolicy | Responder | Incident | Decision | MessageTemplate]] = {
+MODELS: dict[str, type[EscalationPolicy | Responder | Incident | Decision | MessageTemplate | Silence]] = {
     "EscalationPolicy": EscalationPolicy,
     "Responder": Responder,
     "Incident": Incident,
     "Decision": Decision,
     "MessageTemplate": MessageTemplate,
+    "Silence": Silence,
 }
 PAGE = "100"
 KIN = 32
@@ -269,6 +272,10 @@ class Store:
         """A template of messages, if it is there and can be read."""
         slot = self.slot("MessageTemplate", Name(namespace, name))
         return slot.parsed if slot else None
+
+    def silences(self, namespace: str, at: datetime) -> tuple[Silence, ...]:
+        """The Silences of a namespace that are not over at that instant, begun or not."""
+        return tuple(one for one in self._parsed("Silence", namespace) if one.spec.until > at)
 
     def decisions_of(self, incident: Incident) -> tuple[Decision, ...]:
         """The Decisions that refer to an incident, and the authorisations of its policy."""
