@@ -42,7 +42,7 @@ def lint(folder: Path, text: str) -> int:
 def test_the_examples_are_good(capsys: pytest.CaptureFixture[str]) -> None:
     files = sorted(str(one) for one in EXAMPLES.glob("*.yaml"))
     assert main(["lint", *files]) == 0
-    assert capsys.readouterr().out == "4 policies and 10 Responders: nothing is wrong with them\n"
+    assert capsys.readouterr().out == "5 policies and 12 Responders: nothing is wrong with them\n"
 
 
 @pytest.mark.parametrize(
@@ -71,6 +71,21 @@ def test_the_examples_are_good(capsys: pytest.CaptureFixture[str]) -> None:
             "board is never entered by itself: no incident is worse than SEV2, and it is for SEV1;"
             " tier owners has no deadline to miss",
             id="a tier that nothing enters",
+        ),
+        pytest.param(
+            POLICY.replace("  tiers:", "  clocks: [{preset: gdpr-34}]\n  tiers:") + ROLE,
+            "spec.clocks[0].preset: there is no clock gdpr-34: did you mean gdpr-33?",
+            id="a clock that there is not",
+        ),
+        pytest.param(
+            POLICY.replace("  tiers:", "  clocks: [{preset: sec-8k-105}]\n  tiers:") + ROLE,
+            "spec.clocks[0].calendar: sec-8k-105 counts business days: name a calendar",
+            id="business days without a calendar",
+        ),
+        pytest.param(
+            POLICY.replace("  tiers:", "  clocks: [{preset: gdpr-33}, {preset: gdpr-33}]\n  tiers:") + ROLE,
+            "spec.clocks[1].preset: gdpr-33 is there already",
+            id="a clock twice",
         ),
         pytest.param(
             POLICY + ROLE.replace("  channels: [{name: hook, secretRef: {name: hook}}]\n", ""),

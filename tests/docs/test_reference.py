@@ -62,6 +62,8 @@ WORD = re.compile(r"[A-Z][a-z]+([A-Z][a-z]+)*")
 TYPES = {"Ready", "Measured", "Firing", "Acknowledged", "Contained", "Recovered", "Resolved", "Notified", "Staffed"} | {
     "BreakGlassApproved",
     "Attested",
+    "ClocksAccepted",
+    "ClocksMet",
 }
 NOT_REASONS = {"True", "False", "Unknown", "RollBack", "Scale", "Resolve", "NotFound", "Unreadable", "Failed"} | {
     "Empty",

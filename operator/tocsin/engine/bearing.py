@@ -45,6 +45,8 @@ def of_object(store: Store, kind: str, name: Name, before: Any, after: Any) -> I
             yield Wake(Key("policy", policy))
             if decision.spec.type is DecisionType.AUTHORISE:
                 yield from _open(store.incidents_under(policy))
+            if decision.spec.type is DecisionType.ACCEPT_CLOCK:  # clocks go on in what is resolved
+                yield from (Wake(Key("incident", pair_of(one))) for one in store.incidents_under(policy))
         case Decision() as decision if decision.spec.incident_ref:
             if about := store.incident(Name(name.namespace, decision.spec.incident_ref.name)):
                 yield Wake(Key("incident", pair_of(about)), urgent=True)
