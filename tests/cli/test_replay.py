@@ -273,6 +273,8 @@ def test_a_policy_without_a_namespace_cannot_be_confined(tmp_path: Path, capsys:
             "resolve",
             "report",
             "authorise",
+            "attest",
+            "clock",
         ),
     ],
 )

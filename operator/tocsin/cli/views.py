@@ -19,10 +19,12 @@ from tocsin.api.objects import condition
 from tocsin.api.policy import EscalationPolicy, Mode, PolicyModel
 from tocsin.api.quantities import format_duration, format_time
 from tocsin.api.responder import Responder
+from tocsin.cli.clock import clock_lines
 from tocsin.cli.files import Mistake
 from tocsin.cli.unguarded import Unguarded
 from tocsin.clock import SystemClock
 from tocsin.decide.approval import unsettled
+from tocsin.decide.clocks import clock_words
 from tocsin.decide.closing import words_of
 from tocsin.decide.questions import open_questions
 from tocsin.decide.roster import Roster, deputy, holes, on_duty, until
@@ -87,6 +89,7 @@ def _plain(found: Any) -> Any:
 
 def _status(console: Console, incidents: Sequence[Incident], _: Roster, now: datetime) -> None:
     console.print(overview(incidents, now))
+    _section(console, "legal clocks", clock_lines(incidents, now))
 
 
 def overview(incidents: Sequence[Incident], now: datetime) -> Table | str:
@@ -156,6 +159,7 @@ def _show(console: Console, incident: Incident, roster: Roster, now: datetime) -
     _section(
         console, "questions", (f"{tier}: {one.text} ({one.name}: {', '.join(one.options)})" for tier, one in asked)
     )
+    _section(console, "legal clocks", (clock_words(one, now) for one in status.clocks))
     _section(console, "tiers", (_tier(one, incident, roster, now) for one in status.tiers))
     late = status.timeline[-LINES:]
     _section(console, "lately", (f"{format_time(one.time)}  {one.what}" for one in late))
