@@ -122,5 +122,10 @@ def test_a_tier_is_entered_when_the_one_before_has_a_deadline_to_miss(tmp_path: 
     assert lint(tmp_path, first + LATER + ROLE) == 0
 
 
+def test_a_tier_is_entered_for_a_clock_that_nobody_determines(tmp_path: Path) -> None:
+    mild = POLICY.replace("regulatory: 2, reputation: 2", "regulatory: 0, reputation: 0")
+    assert lint(tmp_path, mild + LATER + "  clocks: [{preset: gdpr-33}]\n" + ROLE) == 0
+
+
 def test_what_is_of_another_kind_is_passed_over(tmp_path: Path) -> None:
     assert lint(tmp_path, POLICY + ROLE + "---\nkind: ConfigMap\n---\njust words\n") == 0

@@ -241,10 +241,10 @@ def time_left(clock: ClockStatus, now: datetime) -> str:
 
 def printed(status: IncidentStatus) -> str | None:
     """The clock that is due first, for a narrow column."""
-    running = [one for one in status.clocks if one.state in RUNS]
+    running = [one for one in status.clocks if one.state in RUNS and one.deadline]
     if running:
         one = min(running, key=_order_of)
-        word = "missed" if one.state is ClockState.MISSED else f"{due_time(one):%m-%d %H:%MZ}"
+        word = "missed" if one.state is ClockState.MISSED else f"{one.deadline:%m-%d %H:%MZ}"
         return f"{one.name} {word}"
     return next((f"{one.name} undetermined" for one in open_ones(status)), None)
 

@@ -168,7 +168,7 @@ def _moved(
             "type": wanted.type,
             "from": old.time if old else None,
             "to": wanted.time,
-            "deadline": clock.deadline,
+            "deadline": clock.deadline or reckoned.deadline,
             "by": by,
             "confirmedBy": confirmed_by,
             "time": now,
