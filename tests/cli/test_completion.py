@@ -55,7 +55,9 @@ def offered(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
             ["start\tstart a clock from its true anchor, which may lie in the past", ":4"],
             id="its command",
         ),
-        pytest.param(["clock", "decline", "i", "--clock", "gdp"], ["gdpr-33\twhich, as list shows it", ":4"], id="a clock"),
+        pytest.param(
+            ["clock", "decline", "i", "--clock", "gdp"], ["gdpr-33\twhich, as list shows it", ":4"], id="a clock"
+        ),
         pytest.param(["oncall", "o"], [":4"], id="roles, without a cluster"),
         pytest.param(["replay", "--model", ""], [":4"], id="a model of a file"),
     ],
