@@ -520,6 +520,8 @@ def test_a_running_clock_goes_on_after_the_end_and_is_warned_of_and_submitted() 
     assert told(made) == {"owners.owners:clock": "ClockWarned"}
     (notice,) = [one.notice for one in made.effects if isinstance(one, Notify)]
     assert not notice.resolves, "a pager must not close it"
+    assert notice.command == "kubectl describe incident fraud-1 -n models"
+    assert notice.dedup == "incident-uid/owners.owners:clock"
     assert "due 2026-11-24T21:00:00Z (in 16h)" in notice.text
     done = resolved.model_copy(update={"status": made.status})
     decision = submit("carol", T0 + 20 * HOUR, T0 + 21 * HOUR)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import lru_cache
 from typing import Any
 
 COUNTRY = 2
@@ -35,6 +36,7 @@ class Calendar:
         return day.weekday() not in self.days.weekend
 
 
+@lru_cache(maxsize=64)
 def calendar_of(name: str) -> Calendar | None:
     """The calendar of that name, such as US, DE-BY, NYSE or ECB; None when there is none."""
     import holidays  # it takes 9 to 16 MB, and most policies have no clock that asks for it

@@ -11,7 +11,7 @@ from tocsin.decide.approval import unsettled
 from tocsin.decide.clocks import clock_news, open_ones
 from tocsin.decide.folding import ASKED, is_quiet
 from tocsin.decide.ledger import intend, parts_of
-from tocsin.decide.pasting import Part, next_command
+from tocsin.decide.pasting import Part, describing, next_command
 from tocsin.decide.plan import Notice, Notify
 from tocsin.decide.roster import Duty, on_duty
 from tocsin.decide.situation import Situation
@@ -205,7 +205,7 @@ def _notice(s: Situation, status: IncidentStatus, record: EffectRecord, tier: st
         cause=" ".join(record.causes),
         subject=clip(subject, 200),
         text=text_of(s, status, record, tier, part, duty),
-        command=next_command(s, status, tier, part),
+        command=describing(s) if ticks else next_command(s, status, tier, part),
         resolves=not open_ones(status) if ticks else status.resolved_time is not None,
         dedup=f"{metadata.uid}/{tier}.{name}",
     )
