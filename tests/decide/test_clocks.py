@@ -256,7 +256,8 @@ def test_a_clock_whose_time_is_over_is_started_and_missed_at_once() -> None:
         pytest.param(
             start(clock="eu-ai-act-73-general", Aware=T0),
             a_clock("eu-ai-act-73-general"),
-            "eu-ai-act-73-general applies from 2027-12-02, and 2026-11-23T09:00:00Z lies before that: decline it",
+            "eu-ai-act-73-general applies from 2027-12-02, and 2026-11-23T09:00:00Z lies before that: give one since"
+            " then, or decline it",
             id="before the law",
         ),
         pytest.param(

@@ -233,8 +233,8 @@ def _unfit(preset: Preset, anchors: Iterable[Anchor], now: datetime) -> str:
 def _before_the_law(preset: Preset, reckoned: Reckoned) -> str:
     if preset.applies(reckoned.counted_from):
         return ""
-    since = f"applies from {preset.effective_from}"
-    return f"{preset.name} {since}, and {format_time(reckoned.counted_from)} lies before that: decline it"
+    since, at = f"applies from {preset.effective_from}", format_time(reckoned.counted_from)
+    return f"{preset.name} {since}, and {at} lies before that: give one since then, or decline it"
 
 
 def _unsubmittable(status: IncidentStatus, clock: ClockStatus, at: datetime, now: datetime) -> str:
