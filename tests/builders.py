@@ -115,9 +115,9 @@ def rolled_back(key: str = "", **changes: Any) -> TargetView:
 
 
 def a_decision(kind: str, by: str, at: datetime = T0, **fields: Any) -> Decision:
-    """A Decision about the incident of ``an_incident``; an Authorise or Attest about the policy of ``a_policy``."""
+    """A Decision about the incident of ``an_incident``, or about the policy of ``a_policy`` where it is about one."""
     reference: dict[str, Any] = {"incidentRef": {"name": "fraud-1", "uid": "incident-uid"}}
-    if kind in ("Authorise", "Attest"):
+    if kind in ("Authorise", "Attest", "AcceptClock"):
         reference = {"policyRef": {"name": "fraud", "uid": "policy-uid"}}
     uid = fields.pop("uid", f"{kind.lower()}-{by}-{at.isoformat()}")
     spec = DecisionSpec.model_validate({"type": kind, "by": by, **reference, **fields})

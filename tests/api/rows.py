@@ -85,14 +85,21 @@ _LABEL = "should match '^[a-z0-9]([-a-z0-9]*[a-z0-9])?$'"
 _BACKWARDS = "from: '2026-11-24T00:00:00Z', until: '2026-11-23T00:00:00Z'"
 _NAME = "should match '^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$'"
 _DURATION = "should match '^([0-9]{1,5}(h|m|s|ms)){1,4}$'"
-_REASON = "reason is required, but to acknowledge, accept and resume: why, in a few words"
+_REASON = "reason is required, but to acknowledge, accept, resume and mark as submitted: why, in a few words"
 _AUTHORISE = (
     "Authorise requires policyRef, option, digest and expireTime; nothing else takes expireTime, nor policyRef but for"
-    " Attest"
+    " Attest and AcceptClock"
 )
 _ATTEST = (
     "spec: Invalid value: Attest requires policyRef and digest, which stands in the policy's status; it takes no option"
 )
+_INCIDENT = (
+    "spec: Invalid value: incidentRef is required, but for Authorise, Attest and AcceptClock, which name a policyRef"
+)
+_OF_CLOCK = "clock is required to start, decline, move, accept or submit one, and goes with nothing else"
+_ANCHORS = "anchors are required to start a clock, exactly one to move it, and go with nothing else"
+_AWARE = "{type: Aware, time: '2026-11-23T14:32:00Z'}"
+_ABOUT = "incidentRef: {uid: u}, clock: gdpr-33"
 
 REFUSED = (
     # --- EscalationPolicy
@@ -378,7 +385,7 @@ REFUSED = (
         "Decision",
         "an act on nothing",
         "incidentRef: null",
-        "spec: Invalid value: incidentRef is required, but for Authorise and Attest, which name a policyRef",
+        _INCIDENT,
     ),
     Refused(
         "Decision",
@@ -391,7 +398,7 @@ REFUSED = (
         "Decision",
         "an attestation of an incident",
         f"{{type: Attest, policyRef: {{name: a, uid: b}}, digest: '{DIGEST}', reason: read}}",
-        "spec: Invalid value: incidentRef is required, but for Authorise and Attest, which name a policyRef",
+        _INCIDENT,
     ),
     Refused(
         "Decision",
@@ -467,13 +474,95 @@ REFUSED = (
         "an acknowledgement of an option",
         "option: back",
         "spec: Invalid value: option and digest go with Approve, Reject, BreakGlass, Undo and Authorise only, and"
-        " digest with Attest",
+        " digest with Attest and AcceptClock",
     ),
     Refused(
         "Decision",
         "a digest that is none",
         "{type: Approve, incidentRef: {uid: u}, option: back, digest: 'sha256:abc', reason: seen}",
         "spec.digest in body should match '^sha256:[0-9a-f]{64}$'",
+    ),
+    Refused("Decision", "a clock that nobody starts", "clock: gdpr-33", f"spec: Invalid value: {_OF_CLOCK}"),
+    Refused(
+        "Decision",
+        "a start of no clock",
+        f"{{type: StartClock, incidentRef: {{uid: u}}, anchors: [{_AWARE}], reason: seen}}",
+        f"spec: Invalid value: {_OF_CLOCK}",
+    ),
+    Refused(
+        "Decision",
+        "a clock that is no name",
+        "{type: DeclineClock, incidentRef: {uid: u}, clock: GDPR, reason: none}",
+        f"spec.clock in body {_LABEL}",
+    ),
+    Refused(
+        "Decision",
+        "a clock declined by the incident's name only",
+        "{type: DeclineClock, clock: gdpr-33, reason: none}",
+        "spec: Invalid value: incidentRef.uid is required to start, decline, move and submit a clock",
+    ),
+    Refused(
+        "Decision",
+        "a start from nothing",
+        f"{{type: StartClock, {_ABOUT}, reason: seen}}",
+        f"spec: Invalid value: {_ANCHORS}",
+    ),
+    Refused(
+        "Decision",
+        "a refusal with an anchor",
+        f"{{type: DeclineClock, {_ABOUT}, anchors: [{_AWARE}], reason: none}}",
+        f"spec: Invalid value: {_ANCHORS}",
+    ),
+    Refused(
+        "Decision",
+        "two anchors moved at once",
+        f"{{type: MoveClock, {_ABOUT}, reason: log, anchors: [{_AWARE}, {{type: Classified, time:"
+        " '2026-11-23T15:32:00Z'}]}",
+        f"spec: Invalid value: {_ANCHORS}",
+    ),
+    Refused(
+        "Decision",
+        "an anchor of no kind that there is",
+        f"{{type: StartClock, {_ABOUT}, reason: seen, anchors: [{{type: Bored, time: '2026-11-23T15:32:00Z'}}]}}",
+        'spec.anchors[0].type: Unsupported value: "Bored"',
+    ),
+    Refused(
+        "Decision",
+        "submitted without a receipt",
+        f"{{type: MarkSubmitted, {_ABOUT}, submittedTime: '2026-11-23T15:32:00Z'}}",
+        "spec: Invalid value: receipt and submittedTime are required to mark a clock as submitted, and go with nothing"
+        " else",
+    ),
+    Refused(
+        "Decision",
+        "an acceptance of no numbers in particular",
+        "{type: AcceptClock, incidentRef: null, policyRef: {name: a, uid: b}, clock: gdpr-33, reason: read}",
+        "spec: Invalid value: AcceptClock requires policyRef and digest, which stands in the policy's status.clocks; it"
+        " takes no option",
+    ),
+    Refused(
+        "Decision",
+        "an acceptance in an incident",
+        f"{{type: AcceptClock, policyRef: {{name: a, uid: b}}, clock: gdpr-33, digest: '{DIGEST}', reason: read}}",
+        _INCIDENT,
+    ),
+    Refused(
+        "EscalationPolicy",
+        "a clock that is no name",
+        "clocks: [{preset: GDPR}]",
+        f"spec.clocks[0].preset in body {_LABEL}",
+    ),
+    Refused(
+        "EscalationPolicy",
+        "a calendar that is no name",
+        "clocks: [{preset: sec-8k-105, calendar: us}]",
+        "spec.clocks[0].calendar in body should match '^[A-Z][A-Z0-9]{1,4}(-[A-Z0-9]{1,3})?$'",
+    ),
+    Refused(
+        "EscalationPolicy",
+        "a clock twice",
+        "clocks: [{preset: gdpr-33}, {preset: gdpr-33}]",
+        'spec.clocks[1]: Duplicate value: {"preset":"gdpr-33"}',
     ),
     Refused(
         "Decision",

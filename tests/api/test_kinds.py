@@ -100,6 +100,29 @@ ACCEPTED = (
         "an attestation",
         f"{{type: Attest, incidentRef: null, policyRef: {{name: a, uid: b}}, digest: '{DIGEST}', reason: read}}",
     ),
+    (
+        "EscalationPolicy",
+        "clocks with and without a calendar",
+        "clocks: [{preset: gdpr-33, determineWithin: 4h}, {preset: sec-8k-105, calendar: DE-BY}]",
+    ),
+    (
+        "Decision",
+        "a clock that is started from two anchors",
+        "{type: StartClock, incidentRef: {uid: u}, clock: dora-initial, reason: seen, anchors: [{type: Aware, time:"
+        " '2026-11-23T14:32:00Z'}, {type: Classified, time: '2026-11-23T15:32:00Z'}]}",
+    ),
+    (
+        "Decision",
+        "a submission, which needs no reason",
+        "{type: MarkSubmitted, incidentRef: {uid: u}, clock: gdpr-33, receipt: R-7, submittedTime:"
+        " '2026-11-23T15:32:00Z'}",
+    ),
+    (
+        "Decision",
+        "an acceptance of a clock",
+        f"{{type: AcceptClock, incidentRef: null, policyRef: {{name: a, uid: b}}, clock: gdpr-33, digest: '{DIGEST}',"
+        " reason: read}",
+    ),
     ("Responder", "a role without a channel", "channels: []"),
     ("MessageTemplate", "a message to customers", "{}"),
     (

@@ -15,6 +15,7 @@ from tests.chart.conftest import RULES, Release
 
 ROLES = {
     "alice": ("tocsin-responder",),
+    "lea": ("tocsin-legal",),
     "bob": ("tocsin-approver",),
     "grace": ("tocsin-compliance",),
     "eve": ("tocsin-executive",),
@@ -85,6 +86,16 @@ def decision(type_: str, **more: Any) -> dict[str, Any]:
         case "Authorise":
             about: dict[str, Any] = {"policyRef": {"name": "credit", "uid": "u"}, "option": "back", "digest": DIGEST}
             about |= {"expireTime": "2027-01-01T00:00:00Z"}
+        case "AcceptClock":
+            about = {"policyRef": {"name": "credit", "uid": "u"}, "digest": DIGEST, "clock": "gdpr-33"}
+        case "StartClock" | "MoveClock":
+            anchors = [{"type": "Aware", "time": "2026-11-23T14:32:00Z"}]
+            about = {"incidentRef": INCIDENT, "clock": "gdpr-33", "anchors": anchors}
+        case "DeclineClock":
+            about = {"incidentRef": INCIDENT, "clock": "gdpr-33"}
+        case "MarkSubmitted":
+            done = {"receipt": "R-7", "submittedTime": "2026-11-23T14:32:00Z"}
+            about = {"incidentRef": INCIDENT, "clock": "gdpr-33"} | done
         case "Attest":
             about = {"policyRef": {"name": "credit", "uid": "u"}, "digest": DIGEST}
         case "Approve" | "Reject" | "BreakGlass" | "Undo":
@@ -116,11 +127,13 @@ RESPONDERS = (
     "Resolve",
 )
 APPROVERS = ("Approve", "Reject", "Authorise", "Lower", "Undo")
-ALL = (*RESPONDERS, *APPROVERS, "BreakGlass", "Attest")
+CLOCKS = ("StartClock", "DeclineClock", "MoveClock", "MarkSubmitted")
+ALL = (*RESPONDERS, *APPROVERS, "BreakGlass", "Attest", *CLOCKS, "AcceptClock")
 MAY = {
     "alice": RESPONDERS,
     "bob": APPROVERS,
-    "grace": (*RESPONDERS, "Reject", "Lower", "Attest"),
+    "grace": (*RESPONDERS, "Reject", "Lower", "Attest", *CLOCKS),
+    "lea": ("AcceptClock",),
     "eve": ("Acknowledge", "Escalate", "Note", "HandOver", "Accept", "Decide"),
     "mallory": (),
 }

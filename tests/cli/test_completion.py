@@ -50,6 +50,14 @@ def offered(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
         pytest.param(["lint", "exam"], ["examples/\t", ":6"], id="a folder, which goes on"),
         pytest.param(["note", "fraud-1", "--reason", "e"], [":4"], id="free words are no files"),
         pytest.param(["ack", ""], [":4"], id="names, without a cluster"),
+        pytest.param(
+            ["clock", "st"],
+            ["start\tstart a clock from its true anchor, which may lie in the past", ":4"],
+            id="its command",
+        ),
+        pytest.param(
+            ["clock", "decline", "i", "--clock", "gdp"], ["gdpr-33\twhich, as list shows it", ":4"], id="a clock"
+        ),
         pytest.param(["oncall", "o"], [":4"], id="roles, without a cluster"),
         pytest.param(
             ["message", "pre"],

@@ -18,9 +18,11 @@ from tocsin.api.decision import Decision
 from tocsin.api.incident import IncidentStatus
 from tocsin.apiserver import ApiServer
 from tocsin.cli.acts import ACTS, Act
+from tocsin.cli.clock import TYPES, fields_of
 from tocsin.cli.desk import PATIENCE, Desk
 from tocsin.cli.files import Mistake
-from tocsin.cli.main import main
+from tocsin.cli.main import main, parser
+from tocsin.decide.presets import PRESETS
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 GROUP = "/apis/tocsin.dev/v1alpha1"
@@ -571,7 +573,7 @@ def test_a_report_on_a_model_that_no_policy_names_or_several_do_says_so(office: 
 
 
 def test_what_the_schema_refuses_is_said_in_its_words(office: Office) -> None:
-    with pytest.raises(Mistake, match="reason is required, but to acknowledge, accept and resume"):
+    with pytest.raises(Mistake, match="reason is required, but to acknowledge, accept, resume and mark as submitted"):
         office.decide("hold", reason="x")
 
 
@@ -759,7 +761,7 @@ def test_rules_that_the_operator_has_not_looked_at_are_not_attested(
     assert office.decisions() == []
 
 
-@pytest.mark.parametrize("name", ["fraud-latency", "credit-scoring", "chat-safety"])
+@pytest.mark.parametrize("name", ["fraud-latency", "credit-scoring", "chat-safety", "notification-clocks"])
 def test_the_api_server_takes_every_example(served: Access, namespace: str, name: str) -> None:
     lines = (EXAMPLES / f"{name}.yaml").read_text().splitlines()
     text = "\n".join(line.replace("namespace: models", f"namespace: {namespace}") for line in lines)
@@ -768,3 +770,101 @@ def test_the_api_server_takes_every_example(served: Access, namespace: str, name
     said = served.kubectl("apply", "--dry-run=server", "--validate=strict", "-f", "-", input=text)
 
     assert said.count("created (server dry run)") == 3
+
+
+# --- legal clocks
+
+BANK = {
+    "name": "us-bank-36h",
+    "family": "us-bank",
+    "citation": "12 CFR 53.3",
+    "state": "Undetermined",
+    "determineDeadline": T0,
+}
+
+
+def about_clocks(office: Office, happens: Callable[[], None], *words: str) -> int:
+    """A command about a clock of the incident."""
+
+    async def say() -> int:
+        arguments = parser().parse_args(["clock", *words])
+        api = await ApiServer.connect()
+        try:
+            desk = Desk(api, office.namespace, Meanwhile(happens), ask=lambda _: True)
+            if arguments.word == "accept":
+                return await desk.accept_clock(arguments.policy, arguments.clock, arguments.reason, yes=False)
+            return await desk.clock(TYPES[arguments.word], arguments.incident, fields_of(arguments, T0))
+        finally:
+            await api.close()
+
+    return asyncio.run(say())
+
+
+@pytest.mark.parametrize("counted", [True, False])
+def test_a_clock_is_started_under_the_persons_own_name(
+    office: Office, capsys: pytest.CaptureFixture[str], counted: bool
+) -> None:
+    office.say(clocks=(BANK,))
+    anchor = "Determined=2026-11-23T08:00:00Z"
+    words = ("start", "fraud-1", "--clock", "us-bank-36h", "--anchor", anchor, "--reason", "seen")
+
+    code = about_clocks(office, lambda: office.answer(counted=counted, message="due tomorrow"), *words)
+
+    (decision,) = office.decisions()
+    made = decision.spec.dump()
+    made["incidentRef"].pop("uid")
+    assert made == {
+        "type": "StartClock",
+        "by": "alice",
+        "incidentRef": {"name": "fraud-1"},
+        "reason": "seen",
+        "clock": "us-bank-36h",
+        "anchors": [{"type": "Determined", "time": "2026-11-23T08:00:00Z"}],
+    }
+    assert decision.metadata.name.startswith("startclock-")
+    assert (code, capsys.readouterr().out) == (
+        (0, "due tomorrow\n") if counted else (1, "did not count: due tomorrow\n")
+    )
+
+
+def test_a_clock_that_the_incident_does_not_have_is_named_with_those_it_has(office: Office) -> None:
+    office.say(clocks=(BANK,))
+    with pytest.raises(Mistake) as wrong:
+        about_clocks(office, lambda: None, "decline", "fraud-1", "--clock", "gdpr-33", "--reason", "none")
+    assert str(wrong.value) == (
+        "--clock: fraud-1 has no clock gdpr-33; it has us-bank-36h\n"
+        f"see how far they are: kubectl tocsin clock list fraud-1 -n {office.namespace}"
+    )
+    assert office.decisions() == []
+
+
+def to_accept(office: Office, digest: str) -> None:
+    an_applied_policy(office)
+    offered = {"name": "gdpr-33", "evidence": "M", "digest": digest}
+    status = {"clocks": [offered], "observedGeneration": 1}
+    office.cluster.api("PATCH", f"{office.url}/escalationpolicies/fraud-latency/status", {"status": status})
+
+
+ACCEPT = ("accept", "fraud-latency", "--clock", "gdpr-33", "--reason", "read")
+
+
+def test_numbers_are_shown_before_they_are_accepted(office: Office, capsys: pytest.CaptureFixture[str]) -> None:
+    digest = PRESETS["gdpr-33"].digest()
+    to_accept(office, digest)
+
+    assert about_clocks(office, lambda: None, *ACCEPT) == 0
+
+    (decision,) = office.decisions()
+    assert (decision.spec.type, decision.spec.clock, decision.spec.digest) == ("AcceptClock", "gdpr-33", digest)
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[0] == "gdpr-33: 72 hours from Aware"
+    assert shown[-1] == f"accepted gdpr-33 for fraud-latency: decision/{decision.metadata.name}"
+
+
+def test_other_numbers_than_the_operators_are_not_accepted(office: Office) -> None:
+    to_accept(office, OTHER)
+    with pytest.raises(Mistake, match="the operator have other numbers: update one"):
+        about_clocks(office, lambda: None, *ACCEPT)
+    with pytest.raises(Mistake, match="policy fraud-latency has no clock apra-234; it has gdpr-33"):
+        about_clocks(office, lambda: None, "accept", "fraud-latency", "--clock", "apra-234", "--reason", "read")
+    assert office.decisions() == []

@@ -52,7 +52,7 @@ def lint(folder: Path, text: str) -> int:
 def test_the_examples_are_good(capsys: pytest.CaptureFixture[str]) -> None:
     files = sorted(str(one) for one in EXAMPLES.glob("*.yaml"))
     assert main(["lint", *files]) == 0
-    assert capsys.readouterr().out == "4 policies and 10 Responders, 1 Silences: nothing is wrong with them\n"
+    assert capsys.readouterr().out == "5 policies and 12 Responders, 1 Silences: nothing is wrong with them\n"
 
 
 @pytest.mark.parametrize(
@@ -81,6 +81,21 @@ def test_the_examples_are_good(capsys: pytest.CaptureFixture[str]) -> None:
             "board is never entered by itself: no incident is worse than SEV2, and it is for SEV1;"
             " tier owners has no deadline to miss",
             id="a tier that nothing enters",
+        ),
+        pytest.param(
+            POLICY.replace("  tiers:", "  clocks: [{preset: gdpr-34}]\n  tiers:") + ROLE,
+            "spec.clocks[0].preset: there is no clock gdpr-34: did you mean gdpr-33?",
+            id="a clock that there is not",
+        ),
+        pytest.param(
+            POLICY.replace("  tiers:", "  clocks: [{preset: sec-8k-105}]\n  tiers:") + ROLE,
+            "spec.clocks[0].calendar: sec-8k-105 counts business days: name a calendar",
+            id="business days without a calendar",
+        ),
+        pytest.param(
+            POLICY.replace("  tiers:", "  clocks: [{preset: gdpr-33}, {preset: gdpr-33}]\n  tiers:") + ROLE,
+            "spec.clocks[1].preset: gdpr-33 is there already",
+            id="a clock twice",
         ),
         pytest.param(
             POLICY + ROLE.replace("  channels: [{name: hook, secretRef: {name: hook}}]\n", ""),
@@ -140,6 +155,11 @@ def test_every_ready_made_template_is_good(capsys: pytest.CaptureFixture[str]) -
     files = sorted(str(one) for one in (EXAMPLES.parent / "charts" / "tocsin" / "messages").glob("*.yaml"))
     assert main(["lint", *files]) == 0
     assert capsys.readouterr().out == "30 templates: nothing is wrong with them\n"
+
+
+def test_a_tier_is_entered_for_a_clock_that_nobody_determines(tmp_path: Path) -> None:
+    mild = POLICY.replace("regulatory: 2, reputation: 2", "regulatory: 0, reputation: 0")
+    assert lint(tmp_path, mild + LATER + "  clocks: [{preset: gdpr-33}]\n" + ROLE) == 0
 
 
 def test_what_is_of_another_kind_is_passed_over(tmp_path: Path) -> None:

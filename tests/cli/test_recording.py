@@ -241,6 +241,11 @@ def test_acts(tmp_path: Path) -> None:
             "[0].type: a replay is of an incident, and Attest is about a policy: leave it out",
             id="an attestation",
         ),
+        pytest.param(
+            f"- {{at: 1m, type: AcceptClock, by: a, clock: gdpr-33, digest: 'sha256:{'a' * 64}'}}",
+            "[0].type: a replay is of an incident, and AcceptClock is about a policy: leave it out",
+            id="an acceptance of a clock",
+        ),
     ],
 )
 def test_a_mistake_in_what_people_do(tmp_path: Path, text: str, mistake: str) -> None:

@@ -275,6 +275,8 @@ def test_a_policy_without_a_namespace_cannot_be_confined(tmp_path: Path, capsys:
             "report",
             "authorise",
             "message",
+            "attest",
+            "clock",
         ),
     ],
 )

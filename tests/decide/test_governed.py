@@ -53,6 +53,9 @@ tiers:
   containWithin: 1h
   decideWithin: 4h
   questions: [{name: notify, text: "tell them?", options: [now, later]}]
+clocks:
+- {preset: gdpr-33}
+- {preset: sec-8k-105, determineWithin: 4h, calendar: US}
 """
 
 
@@ -63,15 +66,19 @@ def edited(**changes: Any) -> dict[str, str]:
         *way, last = path.split("__")
         inner = spec
         for step in way:
-            inner = next(one for one in inner if one["name"] == step) if isinstance(inner, list) else inner[step]
+            inner = next(one for one in inner if _key(one) == step) if isinstance(inner, list) else inner[step]
         if isinstance(inner, list):
-            place = next(place for place, one in enumerate(inner) if one["name"] == last)
+            place = next(place for place, one in enumerate(inner) if _key(one) == last)
             inner[place : place + 1] = [value] if value else []
         elif value is None:
             inner.pop(last)
         else:
             inner[last] = value
     return governed(EscalationPolicySpec.model_validate(spec))
+
+
+def _key(thing: dict[str, Any]) -> str:
+    return str(thing.get("name") or thing["preset"])
 
 
 ATTESTED = edited()
@@ -226,6 +233,14 @@ EDITS: list[Edit] = [
     ),
     ({"containment": [BACK, STOP, STOP | {"name": "now"}]}, []),
     ({"reopenWindow": "1m"}, []),
+    ({"clocks__gdpr-33": None}, ["clock gdpr-33 is gone"]),
+    ({"clocks": [*SPEC["clocks"], {"preset": "nydfs-500-17"}]}, []),
+    ({"clocks__gdpr-33__determineWithin": "24h"}, ["clock gdpr-33: determineWithin from 18h to 24h"]),
+    ({"clocks__gdpr-33__determineWithin": "1h"}, []),
+    ({"clocks__sec-8k-105__determineWithin": None}, ["clock sec-8k-105: determineWithin from 4h to 24h"]),
+    ({"clocks__sec-8k-105__calendar": "NYSE"}, ["clock sec-8k-105: calendar from US to NYSE"]),
+    ({"clocks__sec-8k-105__calendar": None}, []),
+    ({"clocks__gdpr-33__calendar": "US"}, ["clock gdpr-33: calendar US is new"]),
 ]
 
 
@@ -276,7 +291,8 @@ def thing_of(edit: Edit) -> str:
     return "__".join(next(iter(edit[0])).split("__")[:2])
 
 
-SINGLE = [edit for edit in EDITS if not {"models", "signals", "tiers", "containment"}.intersection(edit[0])]
+WHOLE = {"models", "signals", "tiers", "containment", "clocks"}
+SINGLE = [edit for edit in EDITS if not WHOLE.intersection(edit[0])]
 
 
 @settings(deadline=None)

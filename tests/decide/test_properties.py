@@ -40,6 +40,7 @@ from tocsin.decide.plan import Contain, Plan, Undo
 from tocsin.decide.signals import advance
 from tocsin.decide.situation import Budget, Failed, Memory, NoTarget, Outcome, Relative, Situation, Trust
 from tocsin.decide.story import LINES
+from tocsin.decide.tiers import stands_alone
 from tocsin.decide.undoing import IN_PLACE
 
 CRD = Path(__file__).parents[2] / "crds" / "incidents.yaml"
@@ -59,6 +60,7 @@ POLICY = a_policy(
         {"name": "fewer", "type": "Scale", "scale": {"replicas": 1}, "approval": {"required": 0}, "verifyWithin": "2m"},
         {"name": "stop", "type": "Scale", "scale": {"replicas": 0}, "approval": {"required": 1}},
     ],
+    clocks=[{"preset": "us-bank-36h", "determineWithin": "30m"}, {"preset": "mas-1h"}, {"preset": "dora-initial"}],
 )  # fmt: skip
 RULES = the_rules(POLICY)
 SIGNALS = tuple(SignalRule.of(signal) for signal in RULES.signals)
@@ -82,7 +84,11 @@ FAMILIES: tuple[dict[str, Any], ...] = (
     {"kin": KIN, "children": 12, "shared": "feature-store"},
 )
 PEOPLE = ("alice", "carol", "erin", "mallory")
-KINDS = ("Acknowledge", "Approve", "Reject", "Escalate", "Lower", "Hold", "Resume", "Resolve", "Undo", "Authorise")
+KINDS = ("Acknowledge", "Approve", "Reject", "Escalate", "Lower", "Hold", "Resume", "Resolve", "Undo", "Authorise",
+         "StartClock", "DeclineClock", "MoveClock", "MarkSubmitted")  # fmt: skip
+CLOCKS = {"last-healthy": ("us-bank-36h", "Determined"), "fewer": ("mas-1h", "Discovered"),
+          "stop": ("dora-initial", "Aware")}  # fmt: skip
+"""Which clock an act is about, by the option that was drawn, and from what it counts."""
 
 
 @dataclass(frozen=True)
@@ -159,6 +165,13 @@ class World:
             fields |= {"option": option, "digest": record and record.digest}
         if kind == "Lower":
             fields |= {"severity": severity}
+        if kind in ("StartClock", "DeclineClock", "MoveClock", "MarkSubmitted"):
+            clock, anchor = CLOCKS[option]
+            fields |= {"clock": clock}
+            if kind in ("StartClock", "MoveClock"):
+                fields |= {"anchors": [{"type": anchor, "time": self.now - HOUR}]}
+            if kind == "MarkSubmitted":
+                fields |= {"receipt": "R-7", "submittedTime": self.now}
         if kind == "Authorise":
             fields |= {"option": option, "digest": RULES.digests[option], "expireTime": self.now + HOUR}
         return a_decision(kind, by, self.now, uid=f"decision-{len(self.decisions)}-{by}", **fields)
@@ -281,7 +294,7 @@ def test_tiers_are_never_left_and_severity_falls_by_a_lowering_only(happenings: 
         if after.episode == before.episode:
             kept = [(tier.name, tier.entered_time) for tier in after.tiers]
             assert all((tier.name, tier.entered_time) in kept for tier in before.tiers)
-            assert all(
+            assert stands_alone(before, after) or all(  # who is paged at last has the whole time anew
                 set(tier.missed) <= set(next(one.missed for one in after.tiers if one.name == tier.name))
                 for tier in before.tiers
             )

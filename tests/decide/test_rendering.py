@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.builders import HOUR, T0, a_policy, an_incident, the_rules
+from tocsin.api.clock import ClockState, ClockStatus
 from tocsin.api.incident import Incident, IncidentStatus
 from tocsin.api.policy import Rules
 from tocsin.api.quantities import format_time
@@ -740,21 +741,16 @@ def test_what_holds(option: str, changes: dict[str, Any], action: str | None) ->
     assert (found["containment.action"], found["incident.contained"]) == (action, action is not None)
 
 
-@dataclass(frozen=True)
-class Clock:
-    """As much of a legal clock as a message needs."""
-
-    name: str
-    state: str
-    deadline: datetime | None
+def a_clock(name: str, state: str, deadline: datetime | None) -> ClockStatus:
+    return ClockStatus(name=name, family=name, citation="a law", state=ClockState(state), deadline=deadline)
 
 
 def test_the_clocks_that_run_are_told() -> None:
     clocks = (
-        Clock("gdpr-33", "Running", T0 + HOUR),
-        Clock("nis2-early", "Missed", T0),
-        Clock("sec-8k-105", "Submitted", T0),
-        Clock("dora-initial", "Undetermined", None),
+        a_clock("gdpr-33", "Running", T0 + HOUR),
+        a_clock("nis2-early", "Missed", T0),
+        a_clock("sec-8k-105", "Submitted", T0),
+        a_clock("dora-initial", "Undetermined", None),
     )
     incident = an_incident(RULES, **CONTAINED)
     incident = incident.model_copy(update={"status": incident.status.model_copy(update={"clocks": clocks})})

@@ -65,6 +65,8 @@ TYPES = {"Ready", "Measured", "Firing", "Acknowledged", "Contained", "Recovered"
     "Attested",
     "Silenced",
     "Flapping",
+    "ClocksAccepted",
+    "ClocksMet",
 }
 NOT_REASONS = {"True", "False", "Unknown", "RollBack", "Scale", "Resolve", "NotFound", "Unreadable", "Failed"} | {
     "Empty",

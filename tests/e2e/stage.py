@@ -266,7 +266,7 @@ class Stage:
             "metadata": {"generateName": f"{kind.lower()}-", "namespace": self.namespace},
             "spec": {"type": kind, **(REASONED if kind in ("Approve", "Resolve") else {}), **spec},
         }
-        if kind not in ("Authorise", "Attest") and "incidentRef" not in spec:
+        if kind not in ("Authorise", "Attest", "AcceptClock") and "incidentRef" not in spec:
             reference = {"name": incident["metadata"]["name"], "uid": incident["metadata"]["uid"]}
             body["spec"] |= {"incidentRef": reference}
         return self.cluster.kubectl("create", "-f", "-", input=json.dumps(body), kubeconfig=self.people[user])

@@ -150,7 +150,7 @@ def a_resume_needs_a_hold(scene: Scene) -> None:
 @row
 def to_resolve_what_still_fires_needs_a_reason_and_ends_it(scene: Scene) -> None:
     breach(scene)
-    with pytest.raises(CommandError, match="reason is required, but to acknowledge, accept and resume"):
+    with pytest.raises(CommandError, match="reason is required, but to acknowledge, accept, resume and mark"):
         scene.decide("ada", "Resolve", reason="")
     scene.until("Resolved", "False")
     why = "the model is not used any more"
@@ -189,6 +189,19 @@ def each_kind_of_decision_is_a_right_of_its_own(scene: Scene) -> None:
         "Undo": answer | {"reason": "because"},
         "Resolve": {"reason": "because"},
         "Attest": {"policyRef": reference, "digest": answer["digest"], "reason": "because"},
+        "StartClock": {
+            "clock": "gdpr-33",
+            "anchors": [{"type": "Aware", "time": "2026-11-23T14:32:00Z"}],
+            "reason": "because",
+        },
+        "DeclineClock": {"clock": "gdpr-33", "reason": "because"},
+        "MoveClock": {
+            "clock": "gdpr-33",
+            "anchors": [{"type": "Aware", "time": "2026-11-23T14:32:00Z"}],
+            "reason": "because",
+        },
+        "MarkSubmitted": {"clock": "gdpr-33", "receipt": "R-7", "submittedTime": "2026-11-23T14:32:00Z"},
+        "AcceptClock": {"policyRef": reference, "digest": answer["digest"], "clock": "gdpr-33", "reason": "because"},
         "Authorise": answer | {"policyRef": reference, "expireTime": "2099-01-01T00:00:00Z", "reason": "because"},
     }
     for kind, spec in fields.items():

@@ -146,6 +146,14 @@ def test_an_incident_and_what_people_decide_about_it_go_first() -> None:
     assert list(of_object(store, "Decision", Name("models", "ack"), acknowledge, None)) == first
 
 
+def test_an_acceptance_of_a_clock_wakes_its_policy_and_every_incident_under_it() -> None:
+    digest = "sha256:" + "0" * 64
+    accept = a_decision("AcceptClock", "lea", clock="gdpr-33", digest=digest, reason="read")
+    for resolved in (None, T0):
+        store = a_store(resolved_time=resolved)
+        assert keys(of_object(store, "Decision", Name("models", "grant"), None, accept)) == {POLICY_KEY, INCIDENT}
+
+
 def test_an_authorisation_wakes_its_policy_and_the_incidents_under_it() -> None:
     authorise = a_decision("Authorise", "carol", option="last-healthy", digest="sha256:" + "0" * 64, expireTime=T0)
 

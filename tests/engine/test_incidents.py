@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.builders import MIN, SUSTAINED, T0, a_policy, a_target, an_incident, latency, rolled_back, the_rules
+from tests.builders import HOUR, MIN, SUSTAINED, T0, a_policy, a_target, an_incident, latency, rolled_back, the_rules
 from tests.clocks import FakeClock
 from tests.decide.test_containment import KEY, the_status
 from tests.decide.test_hold import an_executed
@@ -265,3 +265,36 @@ def test_an_evaluation_that_tells_nothing_new_is_not_decided_on(
 
 def test_what_was_not_decided_to_the_end_is_decided_at_the_next_evaluation() -> None:
     assert some(under("heir", "heir-1")).stirs(HEIR)
+
+
+CLOCK = {
+    "name": "us-bank-36h",
+    "family": "us-bank",
+    "citation": "12 CFR 53.3",
+    "state": "Running",
+    "countedFrom": T0 - 10 * HOUR,
+    "deadline": T0 + 26 * HOUR,
+}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "clocks", "then"),
+    [
+        pytest.param(None, (), None, id="nothing is owed"),
+        pytest.param(None, (CLOCK,), T0 + 8 * HOUR, id="a clock of a resolved incident goes on"),
+        pytest.param(T0 + HOUR, (CLOCK,), T0 + HOUR, id="what is open is due sooner"),
+        pytest.param(T0 + 9 * HOUR, (CLOCK,), T0 + 8 * HOUR, id="what is open is due later"),
+        pytest.param(None, (CLOCK | {"state": "Submitted"},), None, id="it was submitted"),
+    ],
+)
+def test_the_clock_of_a_resolved_incident_is_not_forgotten(wanted: Any, clocks: Any, then: Any) -> None:
+    work = some(under("heir", "heir-1", resolved_time=T0, clocks=clocks), under("heir", "heir-2"))
+    assert work._next(HEIR, wanted) == then
+
+
+@pytest.mark.parametrize(("later", "unsettled"), [(0, False), (8, True)])
+def test_a_resolved_incident_whose_clock_is_due_is_worked_on(later: int, unsettled: bool) -> None:
+    resolved = under("heir", "heir-1", resolved_time=T0, clocks=(CLOCK,))
+    work = some(resolved)
+    work.clock = FakeClock(T0 + later * HOUR)
+    assert work._is_unsettled(HEIR, resolved) is unsettled

@@ -66,7 +66,7 @@ def test_incidents_of_a_pair_come_the_oldest_first() -> None:
     assert [one.metadata.name for one in store.incidents_of(Pair("models", "fraud", "fraud"))] == ["a", "b"]
 
 
-def test_decisions_are_found_by_their_incident_and_authorisations_by_their_policy() -> None:
+def test_decisions_are_found_by_their_incident_and_what_is_granted_and_accepted_by_their_policy() -> None:
     store = Store()
     store.put("Incident", an_object(1))
     ack = {"type": "Acknowledge", "by": "ada", "incidentRef": {"name": "a"}}
@@ -80,12 +80,16 @@ def test_decisions_are_found_by_their_incident_and_authorisations_by_their_polic
         "reason": "agreed",
     }
     other = {"type": "Acknowledge", "by": "ada", "incidentRef": {"name": "b"}}
-    for version, (name, spec) in enumerate((("ack", ack), ("grant", grant), ("other", other)), start=2):
+    numbers = {"type": "AcceptClock", "by": "lea", "clock": "gdpr-33", "reason": "read"}
+    accept = {name: grant[name] for name in ("policyRef", "digest")} | numbers
+    decisions = (("ack", ack), ("grant", grant), ("other", other), ("accept", accept))
+    for version, (name, spec) in enumerate(decisions, start=2):
         raw = an_object(version, name, name)
         store.put("Decision", raw | {"spec": spec})
     incident = store.incident(Name("models", "a"))
     assert incident is not None
-    assert [one.metadata.name for one in store.decisions_of(incident)] == ["ack", "grant"]
+    assert [one.metadata.name for one in store.decisions_of(incident)] == ["ack", "grant", "accept"]
+    assert [one.metadata.name for one in store.acceptances("models", "fraud")] == ["accept"]
 
 
 @pytest.mark.parametrize(

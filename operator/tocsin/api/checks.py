@@ -108,6 +108,7 @@ def _policy_problems(spec: EscalationPolicySpec) -> list[str]:
         ("tiers", [one.name for one in spec.tiers]),
     ):
         problems += _twice(f"spec.{field}", "name", names)
+    problems += _twice("spec.clocks", "preset", [one.preset for one in spec.clocks])
     for place, model in enumerate(spec.models):
         problems += _twice(f"spec.models[{place}].upstream", "", model.upstream)
     for place, signal in enumerate(spec.signals):

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
+from tocsin.api.clock import Anchor
 from tocsin.api.legalnote import NoteRef
 from tocsin.api.objects import (
     API_VERSION,
@@ -44,6 +45,11 @@ class DecisionType(StrEnum):
     UNDO = "Undo"
     AUTHORISE = "Authorise"
     ATTEST = "Attest"
+    START_CLOCK = "StartClock"
+    DECLINE_CLOCK = "DeclineClock"
+    MOVE_CLOCK = "MoveClock"
+    MARK_SUBMITTED = "MarkSubmitted"
+    ACCEPT_CLOCK = "AcceptClock"
 
     @property
     def right(self) -> str:
@@ -103,10 +109,37 @@ class IncidentRef(ApiModel):
 
 
 class PolicyRef(ApiModel):
-    """The policy whose option is authorised, or whose rules are attested."""
+    """The policy whose option is authorised, whose rules are attested, or whose clock is accepted."""
 
     name: ObjectName = Field(description="The policy's name.")
     uid: Uid = Field(description="The policy's UID.")
+
+
+_CLOCKS = "['StartClock', 'DeclineClock', 'MoveClock', 'MarkSubmitted']"
+_OF_CLOCKS = (
+    rule(
+        f"(self.type in {_CLOCKS} || self.type == 'AcceptClock') == has(self.clock)",
+        "clock is required to start, decline, move, accept or submit one, and goes with nothing else",
+    ),
+    rule(
+        f"!(self.type in {_CLOCKS}) || (has(self.incidentRef) && has(self.incidentRef.uid))",
+        "incidentRef.uid is required to start, decline, move and submit a clock",
+    ),
+    rule(
+        "self.type in ['StartClock', 'MoveClock'] ? has(self.anchors) && self.anchors.size() > 0"
+        " && (self.type == 'StartClock' || self.anchors.size() == 1) : !has(self.anchors)",
+        "anchors are required to start a clock, exactly one to move it, and go with nothing else",
+    ),
+    rule(
+        "self.type == 'MarkSubmitted' ? has(self.receipt) && self.receipt.size() > 0 && has(self.submittedTime)"
+        " : !has(self.receipt) && !has(self.submittedTime)",
+        "receipt and submittedTime are required to mark a clock as submitted, and go with nothing else",
+    ),
+    rule(
+        "self.type != 'AcceptClock' || (has(self.policyRef) && has(self.digest) && !has(self.option))",
+        "AcceptClock requires policyRef and digest, which stands in the policy's status.clocks; it takes no option",
+    ),
+)
 
 
 class DecisionSpec(ApiModel):
@@ -117,15 +150,16 @@ class DecisionSpec(ApiModel):
             "x-kubernetes-validations": [
                 rule("self == oldSelf", "a Decision is immutable: create another one"),
                 rule(
-                    "self.type in ['Authorise', 'Attest'] ? !has(self.incidentRef) : has(self.incidentRef)",
-                    "incidentRef is required, but for Authorise and Attest, which name a policyRef",
+                    "self.type in ['Authorise', 'Attest', 'AcceptClock'] ? !has(self.incidentRef)"
+                    " : has(self.incidentRef)",
+                    "incidentRef is required, but for Authorise, Attest and AcceptClock, which name a policyRef",
                 ),
                 rule(
                     "self.type == 'Authorise' ? has(self.policyRef) && has(self.option) && has(self.digest)"
                     " && has(self.expireTime)"
-                    " : (self.type == 'Attest' || !has(self.policyRef)) && !has(self.expireTime)",
+                    " : (self.type in ['Attest', 'AcceptClock'] || !has(self.policyRef)) && !has(self.expireTime)",
                     "Authorise requires policyRef, option, digest and expireTime; nothing else takes expireTime, nor"
-                    " policyRef but for Attest",
+                    " policyRef but for Attest and AcceptClock",
                 ),
                 rule(
                     "self.type != 'Attest' || (has(self.policyRef) && has(self.digest) && !has(self.option))",
@@ -143,10 +177,10 @@ class DecisionSpec(ApiModel):
                     " incident's status.containment",
                 ),
                 rule(
-                    "self.type in ['Approve', 'Reject', 'BreakGlass', 'Undo', 'Authorise', 'Attest']"
+                    "self.type in ['Approve', 'Reject', 'BreakGlass', 'Undo', 'Authorise', 'Attest', 'AcceptClock']"
                     " || (!has(self.option) && !has(self.digest))",
                     "option and digest go with Approve, Reject, BreakGlass, Undo and Authorise only, and digest with"
-                    " Attest",
+                    " Attest and AcceptClock",
                 ),
                 rule(
                     "(self.type == 'Lower') == has(self.severity)",
@@ -172,9 +206,11 @@ class DecisionSpec(ApiModel):
                 rule("self.type == 'Resolve' || !has(self.postMortem)", "postMortem goes with Resolve only"),
                 rule("has(self.incidentRef) || !has(self.note)", "note goes with what is decided on an incident only"),
                 rule(
-                    "self.type in ['Acknowledge', 'Accept', 'Resume'] || (has(self.reason) && self.reason.size() >= 3)",
-                    "reason is required, but to acknowledge, accept and resume: why, in a few words",
+                    "self.type in ['Acknowledge', 'Accept', 'Resume', 'MarkSubmitted']"
+                    " || (has(self.reason) && self.reason.size() >= 3)",
+                    "reason is required, but to acknowledge, accept, resume and mark as submitted: why, in a few words",
                 ),
+                *_OF_CLOCKS,
             ]
         }
     )
@@ -187,12 +223,14 @@ class DecisionSpec(ApiModel):
     )
     incident_ref: IncidentRef | None = Field(default=None, description="The incident that is decided on.")
     policy_ref: PolicyRef | None = Field(
-        default=None, description="The policy whose option is authorised, or whose rules are attested."
+        default=None,
+        description="The policy whose option is authorised, whose rules are attested, or whose clock is accepted.",
     )
     option: Label | None = Field(default=None, description="The containment option.")
     digest: Digest | None = Field(
         default=None,
-        description="What exactly is approved, rejected, undone, authorised or attested; void when that changes.",
+        description="What exactly is approved, rejected, undone, authorised, attested or accepted; void when that"
+        " changes.",
     )
     tier: Label | None = Field(default=None, description="The tier to escalate to. Default: the next one.")
     severity: Severity | None = Field(default=None, description="The severity to lower to.")
@@ -211,6 +249,23 @@ class DecisionSpec(ApiModel):
     note: NoteRef | None = Field(
         default=None, description="The LegalNote with what of it is privileged; the reason here stands for everybody."
     )
+    clock: Label | None = Field(
+        default=None, description="The legal clock that is started, declined, moved, submitted or accepted."
+    )
+    anchors: (
+        Annotated[
+            tuple[Anchor, ...],
+            Field(
+                max_length=4,
+                json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
+            ),
+        ]
+        | None
+    ) = Field(default=None, description="From what it counts; to move it, the one that moves.")
+    receipt: Word | None = Field(
+        default=None, description="What whoever received a report gave for it, for example its number."
+    )
+    submitted_time: Time | None = Field(default=None, description="When a report was submitted.")
 
 
 class Decision(ApiModel):

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
+from tocsin.api.clock import WITH_FOLLOWERS, ClockStatus
 from tocsin.api.decision import Assessment, PostMortem
 from tocsin.api.objects import (
     API_VERSION,
@@ -478,6 +479,12 @@ class IncidentStatus(ApiModel):
         default=(), max_length=8, description="What one person has ordered alone; each needs a verdict by another."
     )
     post_mortem: PostMortem | None = Field(default=None, description="Who writes the post-mortem, and by when.")
+    clock: Word | None = Field(default=None, description="The legal clock that is due first, for printing.")
+    clocks: Annotated[tuple[ClockStatus, ...], Field(json_schema_extra=keyed("name"))] = Field(
+        default=(),
+        max_length=WITH_FOLLOWERS,
+        description="The legal clocks, what is due first with its family; they go on after the incident is resolved.",
+    )
     joined: ObjectName | None = Field(
         default=None, description="The older incident of the same model or target that goes on in its place."
     )

@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field, StringConstraints
 from pydantic.config import JsonDict
 
 from tocsin.api.attestation import Attestation, AttestRecord, LooseningRecord
+from tocsin.api.clock import CLOCKS, WITH_FOLLOWERS, ClockAcceptance, PolicyClock
 from tocsin.api.objects import (
     API_VERSION,
     ApiModel,
@@ -386,6 +387,9 @@ class Tier(ApiModel):
 Signals = Annotated[tuple[Annotated[Signal, shared()], ...], Field(max_length=32, json_schema_extra=keyed("name"))]
 Options = Annotated[tuple[Annotated[Option, shared()], ...], Field(max_length=8, json_schema_extra=keyed("name"))]
 Tiers = Annotated[tuple[Annotated[Tier, shared()], ...], Field(max_length=8, json_schema_extra=keyed("name"))]
+Clocks = Annotated[
+    tuple[Annotated[PolicyClock, shared()], ...], Field(max_length=CLOCKS, json_schema_extra=keyed("preset"))
+]
 
 
 OPTIONS = ("RollBack", "Scale")
@@ -449,6 +453,9 @@ class EscalationPolicySpec(ApiModel):
         default=timedelta(hours=1),
         description="A new breach this long after Resolved goes on with the same incident.",
     )
+    clocks: Clocks = Field(
+        default=(), description="Legal clocks about which people must decide in every incident; none by default."
+    )
 
 
 class SignalDefaults(ApiModel):
@@ -484,7 +491,7 @@ class EscalationPolicyStatus(ApiModel):
         default=(),
         max_length=8,
         description="Ready: the policy can work. Measured: its signals have data. Staffed: somebody is there all week."
-        " Attested: the second line stands for its rules.",
+        " Attested: the second line stands for its rules. ClocksAccepted: somebody stands for its clocks' numbers.",
     )
     signals: Annotated[tuple[Annotated[SignalDefaults, shared()], ...], Field(json_schema_extra=keyed("name"))] = Field(
         default=(), max_length=32, description="The windows in force, defaults included."
@@ -501,6 +508,11 @@ class EscalationPolicyStatus(ApiModel):
     )
     loosenings: Annotated[tuple[LooseningRecord, ...], Field(json_schema_extra=keyed("key"))] = Field(
         default=(), max_length=4, description="The latest notices to the second line."
+    )
+    clocks: Annotated[tuple[ClockAcceptance, ...], Field(json_schema_extra=keyed("name"))] = Field(
+        default=(),
+        max_length=WITH_FOLLOWERS,
+        description="Its clocks and those that follow them, with the digests to accept.",
     )
 
 
@@ -528,3 +540,4 @@ class Rules(ApiModel):
     )
     tiers: Tiers = Field(default=(), description="Who is told, in order.")
     reopen_window: Duration = Field(description="How long after Resolved a breach goes on with this incident.")
+    clocks: Clocks = Field(default=(), description="The legal clocks that people must determine.")

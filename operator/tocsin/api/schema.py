@@ -107,6 +107,7 @@ KINDS = (
             ("Origin", "string", ".spec.origin", 1),
             ("Containment", "string", _condition("Contained", "reason"), 1),
             ("Parent", "string", ".status.parent", 1),
+            ("Clock", "string", ".status.clock", 1),
         ),
         (".spec.model", ".spec.policyRef.name", ".spec.origin"),
     ),

@@ -94,12 +94,13 @@ def _manner(top: argparse.ArgumentParser) -> dict[str, Any]:
 
 
 def _arguments(top: argparse.ArgumentParser) -> Iterator[tuple[argparse.ArgumentParser, argparse.Action]]:
-    """Every argument of every command."""
+    """Every argument of every command, and of the commands of a command."""
     for commands in top._actions:  # noqa: SLF001 - there is no public way to the arguments of a parser
         for parser in commands.choices.values() if isinstance(commands.choices, dict) else ():
             for action in parser._actions:  # noqa: SLF001 - as above
                 yield parser, action
             yield from _arguments(parser)  # a group has commands of its own
+            yield from _arguments(parser)
             yield from _arguments(parser)
 
 
@@ -109,7 +110,7 @@ def _names_for(parser: argparse.ArgumentParser, action: argparse.Action) -> Call
         return None
     match action.metavar or action.dest:
         case "incident":
-            looks = parser.get_default("act") is None
+            looks = parser.get_default("act") is None  # what goes on after the end is among these, as clocks do
             return _offering("incidents", partial(_incident, resolved=looks))
         case "policy":
             return _offering("escalationpolicies", _named)

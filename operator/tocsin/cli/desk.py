@@ -23,6 +23,7 @@ from tocsin.cli.looking import connected, listed, read
 from tocsin.cli.noting import note_text
 from tocsin.clock import Clock, SystemClock
 from tocsin.decide.approval import unsettled
+from tocsin.decide.presets import PRESETS
 from tocsin.decide.restoring import what_comes_back
 from tocsin.decide.standing import unacknowledged
 from tocsin.decide.undoing import IN_PLACE
@@ -42,7 +43,7 @@ REVIEWS = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 async def carry_out(arguments: argparse.Namespace) -> int:
     """Connect as the user, make the Decision, and say what became of it."""
     async with connected() as (api, default):
-        desk = Desk(api, arguments.namespace or default, SystemClock(), ask=_asked if sys.stdin.isatty() else None)
+        desk = Desk(api, arguments.namespace or default, SystemClock(), ask=asked if sys.stdin.isatty() else None)
         if arguments.word == "report":
             return await desk.report(
                 arguments.model, arguments.reason, arguments.source, arguments.harm, arguments.policy
@@ -68,7 +69,8 @@ def _check_all(names: Sequence[str], *, everything: bool, yes: bool) -> None:
         raise Mistake("--yes: goes with --all: leave it out, nothing is asked about incidents that you name")
 
 
-def _asked(question: str) -> bool:
+def asked(question: str) -> bool:
+    """Whether somebody at the terminal says yes."""
     return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
 
 
@@ -195,6 +197,43 @@ class Desk:
             f"recorded as decision/{made['metadata']['name']}; the operator has not answered within {PATIENCE:g} s: "
             f"kubectl get escalationpolicy {name} -n {self._namespace} -o yaml"
         )
+        return 0
+
+    async def clock(self, type_: DecisionType, name: str, fields: Mapping[str, Any]) -> int:
+        """Say something of a legal clock of an incident; 1 when it did not count, 0 when no verdict came yet."""
+        incident = await self._incident(name)
+        known = [one.name for one in incident.status.clocks]
+        if fields["clock"] not in known:
+            raise Mistake(
+                f"--clock: {name} has no clock {fields['clock']}; it has {', '.join(known) or 'none'}",
+                f"see how far they are: kubectl tocsin clock list {name} -n {self._namespace}",
+            )
+        reference = {"name": incident.metadata.name, "uid": incident.metadata.uid}
+        made = await self._create({"type": type_, "incidentRef": reference, **fields}, type_.right)
+        deadline = self._clock.monotonic() + PATIENCE
+        return 0 if await self._said(name, made["metadata"], deadline, alone=True) else 1
+
+    async def accept_clock(self, policy: str, clock: str, reason: str, *, yes: bool) -> int:
+        """Stand for the numbers of a clock that a policy names, or that follows one; they are shown first."""
+        found = await self._observed(policy)
+        known = {one.name: one for one in found.status.clocks}
+        if clock not in known:
+            raise Mistake(
+                f"--clock: policy {policy} has no clock {clock}; it has {', '.join(known) or 'none'}",
+                f"see what they count: kubectl describe escalationpolicy {policy} -n {self._namespace}",
+            )
+        preset, digest = PRESETS[clock], known[clock].digest
+        if preset.digest() != digest:
+            raise Mistake(f"{clock}: this version of kubectl-tocsin and the operator have other numbers: update one")
+        print(f"{clock}: {preset.words}")
+        print(f"  {preset.title}; {preset.citation}; evidence {preset.evidence}")
+        if preset.effective_from:
+            print(f"  it applies from {preset.effective_from}")
+        self._confirm("accept", yes=yes)
+        reference = {"name": policy, "uid": found.metadata.uid}
+        spec = {"type": "AcceptClock", "policyRef": reference, "clock": clock, "digest": digest, "reason": reason}
+        made = await self._create(spec, "acceptclock")
+        print(f"accepted {clock} for {policy}: decision/{made['metadata']['name']}")
         return 0
 
     async def _policy(self, name: str) -> EscalationPolicy:

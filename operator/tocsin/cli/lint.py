@@ -15,6 +15,7 @@ from tocsin.api.template import MessageTemplate
 from tocsin.cli.exposed import load_exposed, unfit
 from tocsin.cli.files import Mistake, load_all
 from tocsin.clock import SystemClock
+from tocsin.decide.accepting import clock_problems
 from tocsin.decide.rendering import problems as unrenderable
 from tocsin.decide.roster import cycle, faults, holes
 from tocsin.decide.staffing import untold
@@ -121,6 +122,7 @@ def _of_policy(policy: EscalationPolicy, roster: Mapping[str, Responder]) -> Ite
             if name not in roster:
                 yield f"spec.models[{place}].owners: Responder {name} ({what}) stands in none of these files"
     yield from _of_attestation(policy, roster)
+    yield from clock_problems(policy.spec, SystemClock().now())
     for name, why in unreachable_tiers(policy.spec):
         yield f"spec.tiers: {name} is never entered by itself: {why}"
 

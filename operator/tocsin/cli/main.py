@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from tocsin import __version__
-from tocsin.cli import acts, completion, lint, noting, previewing, replay, silencing, views, watch
+from tocsin.cli import acts, clock, completion, lint, noting, previewing, replay, silencing, views, watch
 from tocsin.cli.files import Mistake
 
 DESCRIPTION = """\
@@ -25,6 +25,7 @@ See what is open, who is waited for, and who is on duty:
 Decide on an incident:
   kubectl tocsin ack fraud-7c9f2
   kubectl tocsin approve fraud-7c9f2
+  kubectl tocsin clock list
   kubectl tocsin resolve fraud-7c9f2 --reason 'rolled back; the fix is on its way'
 Read what an audience would be told:
   kubectl tocsin message preview customers-initial --incident fraud-7c9f2
@@ -47,6 +48,7 @@ def parser() -> argparse.ArgumentParser:
     _add_messages(commands)
     silencing.add(commands)
     noting.add(commands)
+    clock.add(commands)
     completion.add(commands)
     return top
 

@@ -269,6 +269,6 @@ def _act(raw: Any, start: datetime, place: str) -> tuple[Cue | Report | None, li
     elif act.for_ is not None:
         return None, [f"{place}.for: {format_duration(act.for_)} goes with type Authorise only"]
     spec, problems = strict(fields, DecisionSpec, place)
-    if spec and spec.type is DecisionType.ATTEST:
-        return None, [f"{place}.type: a replay is of an incident, and Attest is about a policy: leave it out"]
+    if spec and spec.type in (DecisionType.ATTEST, DecisionType.ACCEPT_CLOCK):
+        return None, [f"{place}.type: a replay is of an incident, and {spec.type} is about a policy: leave it out"]
     return (Cue(at, spec) if spec else None), problems

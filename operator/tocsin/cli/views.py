@@ -20,12 +20,14 @@ from tocsin.api.policy import EscalationPolicy, Mode, PolicyModel
 from tocsin.api.quantities import format_duration, format_time
 from tocsin.api.responder import Responder
 from tocsin.api.silence import Silence
+from tocsin.cli.clock import clock_lines
 from tocsin.cli.files import Mistake
 from tocsin.cli.silencing import in_force
 from tocsin.cli.silencing import words_of as words_of_silence
 from tocsin.cli.unguarded import Unguarded
 from tocsin.clock import SystemClock
 from tocsin.decide.approval import unsettled
+from tocsin.decide.clocks import clock_words
 from tocsin.decide.closing import words_of
 from tocsin.decide.flapping import words_of as changes
 from tocsin.decide.questions import open_questions
@@ -90,7 +92,9 @@ def _plain(found: Any) -> Any:
 
 
 def _status(console: Console, found: Sequence[Incident | Silence], _: Roster, now: datetime) -> None:
-    console.print(overview([one for one in found if isinstance(one, Incident)], now))
+    incidents = [one for one in found if isinstance(one, Incident)]
+    console.print(overview(incidents, now))
+    _section(console, "legal clocks", clock_lines(incidents, now))
     silences = in_force((one for one in found if isinstance(one, Silence)), now)
     _section(console, "silenced", (_silenced(one, now) for one in silences))
 
@@ -169,6 +173,7 @@ def _show(console: Console, incident: Incident, roster: Roster, now: datetime) -
     _section(
         console, "questions", (f"{tier}: {one.text} ({one.name}: {', '.join(one.options)})" for tier, one in asked)
     )
+    _section(console, "legal clocks", (clock_words(one, now) for one in status.clocks))
     _section(console, "tiers", (_tier(one, incident, roster, now) for one in status.tiers))
     late = status.timeline[-LINES:]
     _section(console, "lately", (f"{format_time(one.time)}  {one.what}" for one in late))

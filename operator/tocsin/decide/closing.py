@@ -7,6 +7,7 @@ from tocsin.api.incident import Classification, IncidentStatus, Lowered, Phase
 from tocsin.api.objects import Severity
 from tocsin.api.quantities import format_time
 from tocsin.decide.approval import unsettled
+from tocsin.decide.clocks import owed_for_clocks
 from tocsin.decide.questions import open_questions
 from tocsin.decide.situation import Situation
 from tocsin.decide.standing import Verdict, decided, is_of
@@ -83,6 +84,8 @@ def _owed(s: Situation, status: IncidentStatus, decision: Decision) -> str:
     if waiting := unsettled(status):
         one = waiting[0]
         return f"{one.by} ordered {one.option} alone: somebody else must approve or reject that first"
+    if owed := owed_for_clocks(status):
+        return owed
     severe, after = bool(status.severity and status.severity.at_least(Severity.SEV2)), decision.spec.post_mortem
     asked = [f"{one.name} of tier {tier}" for tier, one in open_questions(s.rules, status)]
     if asked and severe:

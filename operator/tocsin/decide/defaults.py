@@ -153,6 +153,7 @@ def freeze(policy: EscalationPolicy, model: PolicyModel) -> Rules:
         digests={option.name: option_digest(policy, option) for option in spec.containment} if model.target else {},
         tiers=spec.tiers,
         reopen_window=spec.reopen_window,
+        clocks=spec.clocks,
     )
 
 

@@ -10,6 +10,7 @@ from tocsin.api.objects import GROUP, Finding, clip, stamp
 from tocsin.api.policy import Mode
 from tocsin.api.quantities import format_clock, format_time
 from tocsin.decide.approval import unsettled
+from tocsin.decide.clocks import clocks_met, open_ones, printed, undetermined
 from tocsin.decide.flapping import words_of as words_of_changes
 from tocsin.decide.holding import is_held
 from tocsin.decide.ledger import parts_of
@@ -30,6 +31,7 @@ def state_facts(s: Situation, status: IncidentStatus) -> IncidentStatus:
             "waiting_for": clip(waiting_for, 1024),
             "next_deadline": format_clock(deadline) if deadline else None,
             "next_deadline_time": deadline,
+            "clock": printed(status),
             "conditions": conditions,
         }
     )
@@ -62,6 +64,11 @@ def _waiting(s: Situation, status: IncidentStatus) -> tuple[datetime | None, str
         for one in unsettled(status)
         if not one.overdue
     ]
+    asked += [
+        (one.determine_deadline, f"clock {one.name}: start or decline")
+        for one in open_ones(status)
+        if one.determine_deadline and one.deadline is None and not one.overdue
+    ]
     asking = next((record for record in status.containment if record.state is OptionState.ASKING), None)
     if asking:
         given = f"{len(asking.approvals)}/{asking.needs}"
@@ -73,6 +80,8 @@ def _waiting(s: Situation, status: IncidentStatus) -> tuple[datetime | None, str
         return None, f"approve {asking.name} ({len(asking.approvals)}/{asking.needs})"
     if late := unsettled(status):
         return None, f"approve what {late[0].by} ordered alone ({late[0].option})"
+    if names := undetermined(status):
+        return None, f"clock {', '.join(names)}: start or decline"
     if status.recovered_time:
         return None, "resolve"
     if is_led(status):
@@ -91,6 +100,8 @@ def _findings(s: Situation, status: IncidentStatus) -> list[Finding]:
     if status.break_glass:
         found.append(_approved_afterwards(status))
     found += filter(None, [_silenced(status), _flapping(s, status)])
+    if status.clocks:
+        found.append(clocks_met(status))
     found += [
         Finding(type=f"{TIER_CONDITION}{tier.name}", status="True", reason="Entered", message=tier.reason)
         for tier in status.tiers

@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tocsin.api.clock import PolicyClock
 from tocsin.api.objects import clip
 from tocsin.api.policy import EscalationPolicySpec, Mode, OnNoData, Option, PolicyModel, Signal, SignalKind, Tier
 from tocsin.api.quantities import Comparison, format_duration, format_time, parse_duration, parse_time
 from tocsin.decide.defaults import SignalRule, digest
+from tocsin.decide.presets import PRESETS
 
 MOST = 32
 """So many loosenings are told one by one."""
@@ -60,6 +62,8 @@ def _lines(spec: EscalationPolicySpec) -> Iterator[tuple[str, str | None]]:
         yield from _under(f"tiers.{tier.name}", {"place": str(place + 1)} | _of_tier(tier))
     for place, option in enumerate(spec.containment):
         yield from _under(f"containment.{option.name}", {"place": str(place + 1)} | _of_option(option))
+    for clock in spec.clocks:
+        yield from _under(f"clocks.{clock.preset}", _of_clock(clock))
 
 
 def _under(thing: str, lines: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
@@ -119,6 +123,13 @@ def _of_option(option: Option) -> dict[str, Any]:
         "expireAfter": format_duration(approval.expire_after) if approval.expire_after else None,
         "verifyWithin": format_duration(option.verify_within),
     }
+
+
+def _of_clock(clock: PolicyClock) -> dict[str, Any]:
+    preset = PRESETS.get(clock.preset)
+    default = preset.determine_within if preset else None
+    within = default if clock.determine_within is None else clock.determine_within
+    return {"determineWithin": "0s" if within is None else format_duration(within), "calendar": clock.calendar}
 
 
 Looser = Callable[[str, str], bool]
@@ -226,8 +237,11 @@ FIELDS: dict[str, Measure] = {
     "failSafeAfter": Measure(_shorter),
     "expireAfter": Measure(_shorter, gone=False, added=True),
     "verifyWithin": Measure(_longer),
+    # of a clock
+    "determineWithin": Measure(_longer),
+    "calendar": Measure(_differs, gone=False, added=True),  # without one weekends alone count, which is earlier
 }
-_SECTIONS = {"models": "model", "signals": "signal", "tiers": "tier", "containment": "option"}
+_SECTIONS = {"models": "model", "signals": "signal", "tiers": "tier", "containment": "option", "clocks": "clock"}
 
 
 def _looser(name: str, old: str, new: str | None, before: Lines, after: Lines) -> str:

@@ -11,6 +11,7 @@ from tocsin.api.objects import Severity
 from tocsin.api.policy import OnNoData, Rules
 from tocsin.decide import signals
 from tocsin.decide.approval import overdue, unsettled, verdicts_due
+from tocsin.decide.clocks import STARTED, instants, open_clocks, owed_for_clocks, watch_clocks
 from tocsin.decide.containment import contain
 from tocsin.decide.defaults import SignalRule
 from tocsin.decide.executing import cut_short
@@ -44,7 +45,19 @@ SETTLE_CHECK = timedelta(seconds=5)
 
 Cause = Literal["Breach", "NoData"]
 _REASONS = frozenset(
-    {"Tier", "Signal", "Containment", "Severity", "Opened", "Recovered", "Resolved", "Silenced", "Flapping", "Steady"}
+    {
+        "Tier",
+        "Signal",
+        "Containment",
+        "Severity",
+        "Opened",
+        "Recovered",
+        "Resolved",
+        "Silenced",
+        "Flapping",
+        "Steady",
+        "Clock",
+    }
 )
 """Of Events: the first words of lines that are of one kind."""
 
@@ -57,8 +70,8 @@ def plan(s: Situation) -> Plan:
     status = _begin_episode(s, before)
     status = note_outcomes(s, status)
     if status.resolved_time:
-        return _finish(s, before, hear(s, status))
-    status = hear(s, _watch(s, status))
+        return _finish(s, before, watch_clocks(s, hear(s, status)))
+    status = watch_clocks(s, hear(s, open_clocks(s, _watch(s, status))))
     if status.resolved_time:
         status = close_containments(s, cut_short(s, status))
     else:
@@ -152,7 +165,8 @@ def _watch(s: Situation, status: IncidentStatus) -> IncidentStatus:
 
 
 def _join(s: Situation, status: IncidentStatus) -> IncidentStatus:
-    update = {"opened_time": status.opened_time or s.now, "resolved_time": s.now, "joined": s.joined}
+    started = tuple(one for one in status.clocks if one.state in STARTED)  # the other is asked about the rest
+    update = {"opened_time": status.opened_time or s.now, "resolved_time": s.now, "joined": s.joined, "clocks": started}
     return tell(
         status.model_copy(update=update), s.now, [f"joined incident {s.joined}, which is open for the same target"]
     )
@@ -165,7 +179,7 @@ def _recover(s: Situation, status: IncidentStatus) -> IncidentStatus:
     if any(signal.sustained or signal.missing or signal.state is SignalState.UNKNOWN for signal in status.signals):
         return status
     status = tell(status.model_copy(update={"recovered_time": s.now}), s.now, ["recovered: every signal is well again"])
-    if status.severity is Severity.SEV4 and not status.tiers and not unsettled(status):
+    if status.severity is Severity.SEV4 and not status.tiers and not unsettled(status) and not owed_for_clocks(status):
         closed = status.model_copy(update={"resolved_time": s.now})
         return tell(closed, s.now, ["resolved by itself: SEV4, and nobody was paged"])
     return status
@@ -229,27 +243,28 @@ def _material(status: IncidentStatus) -> IncidentStatus:
 
 def _look_again(s: Situation, status: IncidentStatus, *, waits: bool) -> datetime | None:
     """The next instant at which time alone changes something, or what an option waits for may have passed."""
+    found = instants(status)
     if status.resolved_time:
-        return None
-    instants = [
+        return min((instant for instant in found if instant > s.now), default=None)
+    found += [
         deadline for tier in status.tiers for duty, deadline in open_deadlines(tier, status) if duty not in tier.missed
     ]
-    instants += [*expiring(status), *verdicts_due(status), *changes_at(s)]
-    instants += filter(None, [silent_until(s, status), steady_at(s, status)])
+    found += [*expiring(status), *verdicts_due(status), *changes_at(s)]
+    found += filter(None, [silent_until(s, status), steady_at(s, status)])
     if waits:
-        instants.append(s.now + SETTLE_CHECK)
+        found.append(s.now + SETTLE_CHECK)
     for record in status.containment:
         match record.state:
             case OptionState.ASKING:
-                instants += [time for time in (record.fail_safe_time, record.expire_time) if time]
+                found += [time for time in (record.fail_safe_time, record.expire_time) if time]
             case OptionState.EXECUTED | OptionState.HELPED | OptionState.CANNOT_TELL:
                 settling = record.settled_time is None
-                instants += [record.verify_time] if record.verify_time else []
-                instants.append(s.now + (SETTLE_CHECK if settling else HOLD_CHECK))
+                found += [record.verify_time] if record.verify_time else []
+                found.append(s.now + (SETTLE_CHECK if settling else HOLD_CHECK))
             case OptionState.UNDOING:
-                instants.append(s.now + SETTLE_CHECK)
+                found.append(s.now + SETTLE_CHECK)
             case OptionState.UNDONE if record.undo and record.undo.settled_time is None:
-                instants.append(s.now + HOLD_CHECK)
+                found.append(s.now + HOLD_CHECK)
             case _:
                 pass
-    return min((instant for instant in instants if instant > s.now), default=None)
+    return min((instant for instant in found if instant > s.now), default=None)

@@ -8,10 +8,11 @@ from tocsin.api.incident import EffectRecord, EffectState, IncidentStatus, Optio
 from tocsin.api.objects import clip
 from tocsin.api.policy import Rules
 from tocsin.decide.approval import unsettled
+from tocsin.decide.clocks import clock_news, open_ones
 from tocsin.decide.folding import ASKED, DEPUTY, is_quiet
 from tocsin.decide.holding import hold_back, name_of, release
-from tocsin.decide.ledger import intend
-from tocsin.decide.pasting import Part, next_command
+from tocsin.decide.ledger import intend, parts_of
+from tocsin.decide.pasting import Part, describing, next_command
 from tocsin.decide.plan import Notice, Notify
 from tocsin.decide.roster import Duty, on_duty
 from tocsin.decide.silences import is_mild
@@ -23,6 +24,11 @@ from tocsin.decide.wording import headline, text_of
 MOST, AGAIN = 90, 100
 """So many notices fit into an episode's ledger of 200 lines, and so many with those that page somebody again; the entry
 of every tier always finds room after these."""
+OF_CLOCKS, MOST_OF_ALL = 120, 195
+"""Past so many lines those of older notices about clocks make room, and past so many there is none at all."""
+CLOCK = ":clock"
+"""At the end of a role's name in the ledger: what is told of legal clocks, which goes on after the end of the incident
+and belongs together at a pager apart from the rest. It is never folded nor held back, and always finds room."""
 
 _NOT_CONTAINED = (OptionState.FAILED, OptionState.DID_NOT_HELP, OptionState.REFUSED, OptionState.EXPIRED)
 
@@ -30,11 +36,11 @@ _NOT_CONTAINED = (OptionState.FAILED, OptionState.DID_NOT_HELP, OptionState.REFU
 def plan_notices(s: Situation, before: IncidentStatus, status: IncidentStatus) -> IncidentStatus:
     """Intend a notice for each role that has something to hear: its tier was entered, or the story went on.
 
-    A new episode begins a new story: everybody who is entered in it is told.
+    A new episode begins a new story: everybody who is entered in it is told. Clocks go on through it.
     """
     changed = _steadiness(before, status)
     if status.episode != before.episode:
-        before = IncidentStatus()
+        before = IncidentStatus(clocks=before.clocks)
     news = (*_news(before, status), *changed)
     alone = stands_alone(before, status)
     for tier in status.tiers:
@@ -61,6 +67,9 @@ def plan_notices(s: Situation, before: IncidentStatus, status: IncidentStatus) -
         if tier.deputy:
             paged = () if known and known.deputy else ("DeputyPaged",)
             status = _intend(s, status, f"{tier.name}.{accountable}{DEPUTY}", (*paged, *causes))
+        ticks = clock_news(before, status)
+        for responder in dict.fromkeys((accountable, rule.accountable, *rule.responsible)) if ticks else ():
+            status = _line(s, _with_room(status), f"{tier.name}.{responder}{CLOCK}", ticks)
     return release(s, status)
 
 
@@ -125,13 +134,13 @@ def _intend(s: Situation, status: IncidentStatus, name: str, causes: tuple[str, 
 def _line(s: Situation, status: IncidentStatus, name: str, causes: tuple[str, ...]) -> IncidentStatus:
     """One line of the ledger, if there is room."""
     sent = [record for record in status.effects if name_of(record.key) == name]
-    room = AGAIN if ASKED.intersection(causes) else MOST
+    room = MOST_OF_ALL if name.endswith(CLOCK) else AGAIN if ASKED.intersection(causes) else MOST
     if len(status.effects) >= room and "TierEntered" not in causes:
         line = "no more notices in this episode: the ledger is full, read the incident itself"
         told = any(entry.what == line for entry in status.timeline)
         return status if told else tell(status, s.now, [line])
     record = EffectRecord(
-        key=f"{s.incident.metadata.uid}/{status.episode}/notify/{name}/{len(sent) + 1}",
+        key=f"{s.incident.metadata.uid}/{status.episode}/notify/{name}/{_number_after(sent)}",
         causes=causes,
         state=EffectState.INTENDED,
         severity=status.severity,
@@ -148,10 +157,30 @@ def _line(s: Situation, status: IncidentStatus, name: str, causes: tuple[str, ..
     return intend(status, record)
 
 
+def _with_room(status: IncidentStatus) -> IncidentStatus:
+    """With room in the ledger for what is told of clocks: the oldest of such lines goes that a channel has accepted.
+
+    The last of each role stays: the next one's number follows from it.
+    """
+    if len(status.effects) < OF_CLOCKS:
+        return status
+    last = {name_of(one.key): one.key for one in status.effects}
+    for one in status.effects:
+        name = name_of(one.key)
+        if name.endswith(CLOCK) and one.state is EffectState.DONE and last[name] != one.key:
+            return status.model_copy(update={"effects": tuple(two for two in status.effects if two != one)})
+    return status
+
+
 def _folded(s: Situation, record: EffectRecord, into: str, why: str) -> EffectRecord:
     """A notice that is not sent, because the page of another incident stands for it."""
     message = f"folded into the page for incident {into}: {why}"
     return record.model_copy(update={"state": EffectState.DONE, "done_time": s.now, "into": into, "message": message})
+
+
+def _number_after(sent: list[EffectRecord]) -> int:
+    """The number of the next notice: older lines of the ledger may have made room, the last one is there."""
+    return int(parts_of(sent[-1].key)[2]) + 1 if sent else 1
 
 
 def due_notices(s: Situation, status: IncidentStatus) -> tuple[Notify, ...]:
@@ -168,7 +197,8 @@ def due_notices(s: Situation, status: IncidentStatus) -> tuple[Notify, ...]:
 
 
 def _notice(s: Situation, status: IncidentStatus, record: EffectRecord, tier: str, name: str) -> Notice:
-    metadata, responder = s.incident.metadata, name.removesuffix(DEPUTY)
+    metadata, responder = s.incident.metadata, _role_of(name)
+    ticks = name.endswith(CLOCK)
     part, duty = _part(s.rules, status, tier, responder), _addressee(s, status, tier, name)
     subject = f"{status.severity} {s.rules.model.name}: {headline(status, record.causes, part)}"
     return Notice(
@@ -182,10 +212,15 @@ def _notice(s: Situation, status: IncidentStatus, record: EffectRecord, tier: st
         cause=" ".join(record.causes),
         subject=clip(subject, 200),
         text=text_of(s, status, record, tier, part, duty),
-        command=next_command(s, status, tier, part),
-        resolves=status.resolved_time is not None,
+        command=describing(s) if ticks else next_command(s, status, tier, part),
+        resolves=not open_ones(status) if ticks else status.resolved_time is not None,
         dedup=f"{metadata.uid}/{tier}.{name}",
     )
+
+
+def _role_of(name: str) -> str:
+    """The Responder of what the ledger calls a reader."""
+    return name.removesuffix(DEPUTY).removesuffix(CLOCK)
 
 
 def _part(rules: Rules, status: IncidentStatus, tier: str, responder: str) -> Part:
@@ -202,7 +237,7 @@ def _part(rules: Rules, status: IncidentStatus, tier: str, responder: str) -> Pa
 
 def _addressee(s: Situation, status: IncidentStatus, tier: str, name: str) -> Duty | None:
     """Who is told of a role: who is on duty there now, or the deputy who was paged; None when nobody is there."""
-    duty = on_duty(s.roster, name.removesuffix(DEPUTY), s.now)
+    duty = on_duty(s.roster, _role_of(name), s.now)
     deputies = [one.deputy for one in status.tiers if one.name == tier and name.endswith(DEPUTY)]
     if not deputies or duty is None:
         return duty

@@ -49,6 +49,11 @@ def next_command(s: Situation, status: IncidentStatus, tier: str, part: Part) ->
     act = next_act(status, tier, part)
     if act:
         return _command(s, status, *act)
+    return describing(s)
+
+
+def describing(s: Situation) -> str:
+    """How to see the whole incident."""
     return f"kubectl describe incident {s.incident.metadata.name} -n {s.incident.metadata.namespace}"
 
 

@@ -10,6 +10,7 @@ from tocsin.api.incident import DecisionRecord, Held, IncidentStatus
 from tocsin.api.objects import clip
 from tocsin.decide.approval import answer, break_glass
 from tocsin.decide.closing import classify, lower, resolve
+from tocsin.decide.determining import decline_clock, mark_submitted, move_clock, start_clock
 from tocsin.decide.handing import accept, hand_over
 from tocsin.decide.questions import answer_question
 from tocsin.decide.situation import Situation, Trust
@@ -23,8 +24,15 @@ LATE = timedelta(minutes=10)
 """So long a Decision may take from its creation to us before it is taken for one that was heard and dropped."""
 MOST = 90
 """More records there are not, however quickly people decide."""
-_ABOUT_POLICIES = (DecisionType.AUTHORISE, DecisionType.ATTEST)
-_OWN_ROSTER = (DecisionType.ACCEPT, DecisionType.DECIDE)
+_ABOUT_POLICIES = (DecisionType.AUTHORISE, DecisionType.ATTEST, DecisionType.ACCEPT_CLOCK)
+_ABOUT_CLOCKS = (
+    DecisionType.START_CLOCK,
+    DecisionType.DECLINE_CLOCK,
+    DecisionType.MOVE_CLOCK,
+    DecisionType.MARK_SUBMITTED,
+)
+"""What goes on after an incident is resolved."""
+_OWN_ROSTER = (DecisionType.ACCEPT, DecisionType.DECIDE, *_ABOUT_CLOCKS)
 """What others than the people of the tiers may be asked for."""
 WORDS = 200
 """So many characters of a reason stand in the record; all of them stand in the Decision."""
@@ -94,7 +102,7 @@ def _judge(s: Situation, status: IncidentStatus, decision: Decision) -> Verdict:
     refusal = _void(s, status, decision)
     if refusal:
         return Verdict(status, counted=False, message=refusal)
-    if status.resolved_time:
+    if status.resolved_time and decision.spec.type not in _ABOUT_CLOCKS:
         late = decision.spec.type is DecisionType.UNDO
         why = too_late(s, status, decision) if late else "the incident is resolved"
         return Verdict(status, counted=False, message=why)
@@ -176,6 +184,10 @@ _JUDGES: Mapping[DecisionType, Callable[[Situation, IncidentStatus, Decision], V
     DecisionType.RESUME: _hold,
     DecisionType.UNDO: undo,
     DecisionType.RESOLVE: resolve,
+    DecisionType.START_CLOCK: start_clock,
+    DecisionType.DECLINE_CLOCK: decline_clock,
+    DecisionType.MOVE_CLOCK: move_clock,
+    DecisionType.MARK_SUBMITTED: mark_submitted,
 }
 """Of each type about an incident: who says whether it counts, and what it leads to."""
 

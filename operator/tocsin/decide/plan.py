@@ -44,7 +44,8 @@ class Notice:
 
     key: str
     """``<incident uid>/<episode>/notify/<tier>.<responder>/<n>``, the receiver's dedup key; ``:deputy`` follows the
-    responder when it is for the deputy. About rules: ``<policy uid>/attestation/…``."""
+    responder when it is for the deputy, and ``:clock`` when it is about legal clocks.
+    About rules: ``<policy uid>/attestation/…``."""
     namespace: str
     incident: str
     """Empty in a notice about the rules of a policy, as are ``model`` and ``severity``."""
@@ -55,8 +56,9 @@ class Notice:
     cause: str
     """Why they are told, in words out of TierEntered, DeputyPaged, AcknowledgementExpired, OnItsOwn, ApprovalNeeded,
     Contained, NotContained, CannotTell, Reverted, Undone, NotUndone, Rehearsed, GlassBroken, Unapproved, Classified,
-    HandOver, HandedOver, Missed, Flapping, Steady, Recovered, Resolved; several are joined by a space. About rules:
-    RulesLoosened or PolicyRemoved."""
+    HandOver, HandedOver, Missed, Flapping, Steady, Recovered, Resolved; several are joined by a space. About legal
+    clocks: ClockStarted, ClockAsked, ClockMoved, ClockDeclined, ClockSubmitted, ClockWarned, ClockUndetermined,
+    ClockMissed. About rules: RulesLoosened or PolicyRemoved."""
     subject: str
     text: str
     command: str

@@ -13,6 +13,7 @@ from tocsin.api.objects import Finding, clip, stamp
 from tocsin.api.policy import EscalationPolicy, EscalationPolicyStatus, OptionStatus
 from tocsin.api.responder import Responder
 from tocsin.api.workload import WORKLOADS
+from tocsin.decide.accepting import acceptances, clock_problems, clocks_accepted
 from tocsin.decide.defaults import SignalRule, freeze, option_digest
 from tocsin.decide.proposal import action_class
 from tocsin.decide.situation import Failed, Measured, NoData, NoTarget, Reading, TargetView
@@ -39,24 +40,26 @@ class Surroundings:
     readings: Mapping[tuple[str, str], Reading] = field(default_factory=dict)
     """By model and signal: what its last evaluation gave."""
     authorisations: Sequence[Decision] = ()
+    acceptances: Sequence[Decision] = ()
+    """The AcceptClock Decisions about it."""
 
 
 def report(policy: EscalationPolicy, around: Surroundings) -> EscalationPolicyStatus:
     """The status of a policy; the same facts give the same status."""
     spec, generation = policy.spec, policy.metadata.generation
+    findings = [_ready(policy, around), _measured(policy, around), _staffed_tiers(policy, around)]
+    clocks = acceptances(policy, around.acceptances)
+    if policy.spec.clocks:
+        findings.append(clocks_accepted(policy, clocks))
     return EscalationPolicyStatus(
         observed_generation=generation,
-        conditions=stamp(
-            [_ready(policy, around), _measured(policy, around), _staffed_tiers(policy, around)],
-            policy.status.conditions,
-            around.now,
-            generation,
-        ),
+        conditions=stamp(findings, policy.status.conditions, around.now, generation),
         signals=tuple(SignalRule.of(signal).shown() for signal in spec.signals),
         options=tuple(
             _option(option.name, action_class(option), option_digest(policy, option), _authorisations(policy, around))
             for option in spec.containment
         ),
+        clocks=clocks,
     )
 
 
@@ -66,6 +69,7 @@ def _ready(policy: EscalationPolicy, around: Surroundings) -> Finding:
         ("UnknownPrometheus", _unknown_prometheus(policy, around)),
         ("RulesTooLarge", _too_large(policy)),
         ("TargetTaken", _taken(around)),
+        ("InvalidClock", "; ".join(clock_problems(policy.spec, around.now))),
         ("InvalidQuery", "; ".join(f"{name}: {why}" for name, why in sorted(around.unusable.items()))),
         ("TargetMissing", _unreachable(around, "NotFound", "Unreadable")),
         ("TargetOwned", _owned(around)),

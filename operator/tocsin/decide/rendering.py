@@ -11,6 +11,7 @@ from jinja2 import Undefined, UndefinedError
 from jinja2.runtime import LoopContext
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from tocsin.api.clock import ClockState
 from tocsin.api.incident import Incident, IncidentStatus, OptionState, SignalState, SignalStatus
 from tocsin.api.objects import Finding, clip, stamp
 from tocsin.api.policy import Option, Rules, SignalKind
@@ -245,8 +246,7 @@ def message_facts(
 
 def _clocks(status: IncidentStatus) -> list[Mapping[str, object]]:
     """The legal clocks that run, a missed one among them: it is still owed."""
-    known = getattr(status, "clocks", ())
-    running = [one for one in known if one.state in ("Running", "Missed") and one.deadline]
+    running = [one for one in status.clocks if one.state in (ClockState.RUNNING, ClockState.MISSED) and one.deadline]
     return [{"name": one.name, "deadlineTime": one.deadline} for one in running]
 
 

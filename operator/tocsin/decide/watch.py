@@ -10,6 +10,7 @@ from tocsin.api.incident import Classification, IncidentStatus, OptionState, Sco
 from tocsin.api.objects import Severity, clip
 from tocsin.api.policy import OnNoData, SignalKind
 from tocsin.decide import signals
+from tocsin.decide.clocks import STARTED
 from tocsin.decide.defaults import SignalRule
 from tocsin.decide.severity import CAPPED, Evidence, as_decimal, as_fraction, is_unfair, rounded, score
 from tocsin.decide.situation import Failed, Measured, Memory, NoData, Situation
@@ -128,7 +129,7 @@ def compute(s: Situation, status: IncidentStatus) -> Score:
         floors=_floors(s, status),
         affected=s.affected,
         failed_containment=any(record.state in FAILED_STATES for record in status.containment),
-        missed_deadlines=sum(len(tier.missed) for tier in status.tiers),
+        missed_deadlines=sum(len(tier.missed) for tier in status.tiers) + sum(one.overdue for one in status.clocks),
         recurs=s.recurs,
     )
     return score(s.rules.risk, evidence)
@@ -165,6 +166,9 @@ def _floors(s: Situation, status: IncidentStatus) -> dict[str, Severity]:
         floors["reported by a person: at least SEV3"] = Severity.SEV3
     for judged in _grave(status.classification):
         floors[f"{judged}: at least SEV2"] = Severity.SEV2
+    for clock in status.clocks:
+        if clock.state in STARTED:
+            floors[f"clock {clock.name} was started: at least SEV2"] = Severity.SEV2
     if status.children:
         floors[f"3 models or more fail of one upstream cause ({status.upstream}): at least SEV2"] = Severity.SEV2
     for who in s.harm_told_by:

@@ -9,6 +9,7 @@ from tocsin.api.objects import clip
 from tocsin.api.policy import PolicyModel
 from tocsin.api.quantities import format_duration, format_time
 from tocsin.decide.approval import unsettled
+from tocsin.decide.clocks import CAUSES, clock_words, open_ones
 from tocsin.decide.closing import words_of
 from tocsin.decide.flapping import words_of as changes
 from tocsin.decide.folding import ASKED, matters
@@ -51,6 +52,14 @@ def headline(status: IncidentStatus, causes: tuple[str, ...], part: Part) -> str
         "Steady": "it is steady again",
         "Recovered": "recovered",
         "Resolved": "resolved",
+        "ClockStarted": "a legal clock runs",
+        "ClockAsked": "a legal clock needs a second person",
+        "ClockMoved": "a legal clock was moved",
+        "ClockDeclined": "a legal clock was declined",
+        "ClockSubmitted": "a report was submitted",
+        "ClockWarned": "a legal clock runs out",
+        "ClockUndetermined": "nobody has started or declined a legal clock",
+        "ClockMissed": "a legal clock was missed",
         "TierEntered": "resolved",
         "DeputyPaged": "resolved",
         "AcknowledgementExpired": "resolved",
@@ -91,6 +100,7 @@ def text_of(
             lines.append(f"  {option.message}")
         if option.state is OptionState.ASKING:
             lines += [f"  Note: {note}" for note in option.notes]
+    lines += _clocks(s, status, record)
     lines += _judged(status)
     lines += _held(s, status, record)
     entered = next((one for one in status.tiers if one.name == tier), None)
@@ -111,6 +121,23 @@ def text_of(
         lines.append(f"More models may follow without a page of their own. All that is open: {every}")
     lines.append(f"The whole story: kubectl describe incident {metadata.name} -n {metadata.namespace}")
     return clip("\n".join(lines), 4000)
+
+
+def _clocks(s: Situation, status: IncidentStatus, record: EffectRecord) -> list[str]:
+    """Of legal clocks all that are open where it is about them, else what is due first, in one line."""
+    known = open_ones(status)
+    about = any(cause in CAUSES for cause in record.causes)
+    settled = [one for one in status.clocks if one not in known] if about else []
+    more = f" (and {len(known) - 1} more)" if len(known) > 1 and not about else ""
+    shown = [*known, *settled] if about else known[:1]
+    lines = [f"Clock {clock_words(one, s.now)}{more}" for one in shown]
+    if about and known:
+        lines.append(f"With the plugin: kubectl tocsin clock list {_where(s)}")
+    return lines
+
+
+def _where(s: Situation) -> str:
+    return f"{s.incident.metadata.name} -n {s.incident.metadata.namespace}"
 
 
 def _judged(status: IncidentStatus) -> list[str]:

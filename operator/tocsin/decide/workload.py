@@ -131,7 +131,7 @@ def view_of(
     template = canonical(bare_template(workload))
     owner = _controller(workload)
     wanted, running, updated, available = _counts(workload)
-    current_hash = _hash(current) if current else ""
+    current_hash = _hash(current, workload["kind"]) if current else ""
     return TargetView(
         kind=workload["kind"],
         uid=metadata["uid"],
@@ -144,7 +144,7 @@ def view_of(
         updated_replicas=updated,
         available_replicas=available,
         current_hash=current_hash,
-        revisions=tuple(_revision(one) for one in kept),
+        revisions=tuple(_revision(one, workload["kind"]) for one in kept),
         paused=_paused(workload),
         deleting="deletionTimestamp" in metadata,
         owner=f"{owner['kind']}/{owner['name']}" if owner else "",
@@ -228,9 +228,9 @@ def _instant(text: str | None) -> datetime | None:
         return None
 
 
-def _revision(kept: Json) -> Revision:
+def _revision(kept: Json, kind: str) -> Revision:
     metadata = kept["metadata"]
-    template_hash = _hash(kept)
+    template_hash = _hash(kept, kind)
     return Revision(
         uid=metadata["uid"],
         name=metadata["name"],
@@ -268,8 +268,8 @@ def _number(kept: Json) -> int:
     return int(text) if text.isdecimal() and len(text) < 19 else 0  # anybody may write an annotation
 
 
-def _hash(kept: Json) -> str:
-    label = WORKLOADS[_controller(kept)["kind"]].hash_label
+def _hash(kept: Json, kind: str) -> str:
+    label = WORKLOADS[kind].hash_label
     return str(kept["metadata"].get("labels", {}).get(label, ""))
 
 

@@ -19,6 +19,7 @@ def worst_severity(spec: EscalationPolicySpec) -> Severity:
     signals = {one.name: Fraction(1) if one.critical else Fraction(2, 5) for one in spec.signals}
     floors = {f"signal {one.name}": one.floor for one in spec.signals if one.floor}
     floors |= {f"fairness of {one.name}": Severity.SEV1 for one in spec.signals if one.kind is SignalKind.FAIRNESS}
+    floors |= {f"clock {one.preset}": Severity.SEV2 for one in spec.clocks}
     affected = Decimal(AFFECTED_BANDS[-1]) if spec.risk.affected else None
     evidence = Evidence(
         signals=signals,
@@ -37,7 +38,7 @@ def unreachable_tiers(spec: EscalationPolicySpec) -> Iterator[tuple[str, str]]:
     for place, tier in enumerate(spec.tiers):
         before = spec.tiers[place - 1] if place else None
         deadlines = before and (before.acknowledge_within or before.contain_within or before.decide_within)
-        entered = worst.at_least(tier.severity) or bool(entered and deadlines)
+        entered = worst.at_least(tier.severity) or bool(entered and (deadlines or spec.clocks))
         if not entered:
             words = f"no incident is worse than {worst}, and it is for {tier.severity}"
             after = f"; tier {before.name} has no deadline to miss" if before else ""

@@ -45,18 +45,26 @@ def of_object(store: Store, kind: str, name: Name, before: Any, after: Any) -> I
         case Incident() as incident:
             yield Wake(Key("incident", pair_of(incident)), urgent=True)
             yield from of_kin(store, before, after)
-        case Decision() as decision if decision.spec.policy_ref:
-            policy = Name(name.namespace, decision.spec.policy_ref.name)
-            yield Wake(Key("policy", policy))
-            if decision.spec.type is DecisionType.AUTHORISE:
-                yield from _open(store.incidents_under(policy))
-        case Decision() as decision if decision.spec.incident_ref:
-            if about := store.incident(Name(name.namespace, decision.spec.incident_ref.name)):
-                yield Wake(Key("incident", pair_of(about)), urgent=True)
+        case Decision() as decision:
+            yield from _of_decision(store, name.namespace, decision)
         case Silence():
             yield from _of_silence(store, name, before, after)
         case _ if kind == "EscalationPolicy":  # one that never could be read is gone: its key forgets it
             yield Wake(Key("policy", name))
+
+
+def _of_decision(store: Store, namespace: str, decision: Decision) -> Iterator[Wake]:
+    """The policy or the incident that it is about, and the incidents of a policy that go by it."""
+    spec = decision.spec
+    if spec.policy_ref:
+        policy = Name(namespace, spec.policy_ref.name)
+        yield Wake(Key("policy", policy))
+        if spec.type is DecisionType.AUTHORISE:
+            yield from _open(store.incidents_under(policy))
+        if spec.type is DecisionType.ACCEPT_CLOCK:  # clocks go on in what is resolved
+            yield from (Wake(Key("incident", pair_of(one))) for one in store.incidents_under(policy))
+    elif spec.incident_ref and (about := store.incident(Name(namespace, spec.incident_ref.name))):
+        yield Wake(Key("incident", pair_of(about)), urgent=True)
 
 
 def _of_silence(store: Store, name: Name, before: Silence | None, after: Silence | None) -> Iterator[Wake]:

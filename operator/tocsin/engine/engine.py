@@ -16,6 +16,7 @@ from tocsin.act.notify.courier import Courier
 from tocsin.api.policy import EscalationPolicy, Rules, Target
 from tocsin.apiserver import ApiError, ApiServer, NoAnswer, path
 from tocsin.clock import Clock
+from tocsin.decide.clocks import instants
 from tocsin.decide.situation import Memory, Trust
 from tocsin.engine import bearing, datasource, jumps
 from tocsin.engine.attestations import Attestations
@@ -255,7 +256,8 @@ class Engine:
 
     def _wake_everything(self, term: Term) -> None:
         for incident in sorted(self.store.incidents(), key=age):  # who was paged first, is so again
-            if not incident.resolved or any(one.done_time is None for one in incident.status.effects):
+            waits = any(one.done_time is None for one in incident.status.effects)
+            if not incident.resolved or waits or instants(incident.status):
                 self._queue.add(Key("incident", pair_of(incident)), urgent=True)
         for policy in self.store.policies():
             term.policies.guard(policy)

@@ -19,6 +19,7 @@ from tocsin.api.objects import API_VERSION, Finding, stamp
 from tocsin.api.policy import EscalationPolicy, Rules
 from tocsin.apiserver import ApiError, ApiServer, NoAnswer, path
 from tocsin.clock import Clock
+from tocsin.decide.clocks import instants, is_due
 from tocsin.decide.defaults import freeze
 from tocsin.decide.facts import was_joined
 from tocsin.decide.flapping import SWINGS
@@ -136,6 +137,8 @@ class Incidents:
         gists: dict[str, Hashable] = {}
         for incident in (*unsettled, *reversed(open_)):  # the oldest last: it goes on, and says when to look again
             gists |= await self._advance(pair, incident)
+        if not (unsettled or open_) and (ticks := self._next(pair, None)):
+            self.at(pair, ticks)
         if open_:
             self._rests[pair] = Rest(self.clock.monotonic() + HOLD_CHECK.total_seconds(), gists)
         self.measured.release(pair, [one for one in self.store.incidents_of(pair) if not one.resolved])
@@ -180,6 +183,12 @@ class Incidents:
         log.info("incident opened", incident=opened.metadata.name, namespace=pair.namespace, cause=cause)
         return [opened]
 
+    def _next(self, pair: Pair, wanted: datetime | None) -> datetime | None:
+        """When to look again: as an incident wants, or sooner for a clock of one that is resolved."""
+        resolved = [one for one in self.store.incidents_of(pair) if one.resolved]
+        ticks = [instant for one in resolved for instant in instants(one.status)]
+        return min([*ticks, *([wanted] if wanted else [])], default=None)
+
     def _is_unsettled(self, pair: Pair, incident: Incident) -> bool:
         """Whether a resolved incident has something left to tell, to write down or to answer."""
         under_way = self._under_way.get(pair, set())
@@ -187,7 +196,8 @@ class Incidents:
         return (
             any(one.causes and one.state in waiting and one.key not in under_way for one in incident.status.effects)
             or bool(self._outcomes_of(pair, incident))
-            or bool(unheard(self.store.decisions_of(incident), incident.status))
+            or bool(unheard(decisions := self.store.decisions_of(incident), incident.status))
+            or is_due(incident, decisions, self.clock.now())
         )
 
     def _policy(self, pair: Pair) -> EscalationPolicy | None:
@@ -232,7 +242,7 @@ class Incidents:
             finally:
                 self._tell(incident, decided)  # behind what contains
             if not acted:
-                self.at(pair, decided.look_again_at)
+                self.at(pair, self._next(pair, decided.look_again_at))
                 return {} if incident.resolved else {incident.metadata.uid: told}
         self.again(pair)
         return {}

@@ -90,6 +90,7 @@ class Policies:
                 unusable=dict(self.rounds.unusable.get(name, {})),
                 readings=dict(guarded.readings) if guarded else {},
                 authorisations=self.store.authorisations(*name),
+                acceptances=self.store.acceptances(*name),
             ),
         )
         status = await self.attestations.heard(policy, status)

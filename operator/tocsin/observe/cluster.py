@@ -278,15 +278,20 @@ class Store:
         return tuple(one for one in self._parsed("Silence", namespace) if one.spec.until > at)
 
     def decisions_of(self, incident: Incident) -> tuple[Decision, ...]:
-        """The Decisions that refer to an incident, and the authorisations of its policy."""
+        """The Decisions that refer to an incident, and what was authorised and accepted of its policy."""
         metadata = incident.metadata
         names = self._decisions_of.get(Name(metadata.namespace, metadata.name), ())
         mine = [slot.parsed for name in names if (slot := self.slot("Decision", name)) and slot.parsed]
-        return (*mine, *self.authorisations(metadata.namespace, incident.spec.policy_ref.name))
+        namespace, policy = metadata.namespace, incident.spec.policy_ref.name
+        return (*mine, *self.authorisations(namespace, policy), *self.acceptances(namespace, policy))
 
     def authorisations(self, namespace: str, policy: str) -> tuple[Decision, ...]:
         """The Authorise Decisions for the options of a policy."""
         return tuple(self._decisions_about(Name(namespace, policy), DecisionType.AUTHORISE))
+
+    def acceptances(self, namespace: str, policy: str) -> tuple[Decision, ...]:
+        """The AcceptClock Decisions for the clocks of a policy."""
+        return tuple(self._decisions_about(Name(namespace, policy), DecisionType.ACCEPT_CLOCK))
 
     def attests(self, namespace: str, policy: str) -> tuple[Decision, ...]:
         """The Attest Decisions for the rules of a policy."""
