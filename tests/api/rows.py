@@ -7,7 +7,8 @@ from typing import Any
 
 import yaml
 
-from tocsin.api.policy import TOO_MANY
+from tocsin.api.message import ONCE
+from tocsin.api.policy import EVERY_ALONE, NO_TIER, TIER_ALONE, TOO_MANY, TOO_OFTEN
 from tocsin.api.responder import LATER
 from tocsin.api.silence import LONGEST, UNBOUNDED
 from tocsin.api.template import BY_SENDER, LANGUAGE_PATTERN, ONE_APPROVAL, TO_PEOPLE, TWO_APPROVALS, VALUE_PATTERN
@@ -36,6 +37,18 @@ VALID: dict[str, dict[str, Any]] = {
         approvals: [comms]
         texts: [{language: en, subject: A problem, body: We are looking into it.}]
     """),
+    "Message": yaml.safe_load(
+        """
+        key: incident-uid/1/message/initial/1
+        incidentRef: {name: credit-7c9f2, uid: incident-uid}
+        templateRef: {name: initial, namespace: models, uid: template-uid, digest: "sha256:%s"}
+        audience: Customers
+        phase: Initial
+        texts: [{language: en, subject: We are on it, body: It is bad.}]
+        terms: {approvals: [comms], sender: {secretRef: {name: outlet}}}
+    """
+        % ("a" * 64)
+    ),
     "Responder": yaml.safe_load("""
         members: [{name: Alice, user: alice}]
         channels: [{name: pager, secretRef: {name: pager}}]
@@ -68,15 +81,16 @@ class Refused:
 
 def changed(spec: dict[str, Any], change: str) -> dict[str, Any]:
     """The spec with the change merged in, as a JSON merge patch would."""
-    merged: dict[str, Any] = _merged(spec, yaml.safe_load(change))
-    return merged
+    given: dict[str, Any] = merged(spec, yaml.safe_load(change))
+    return given
 
 
-def _merged(old: Any, new: Any) -> Any:
+def merged(old: Any, new: Any) -> Any:
+    """A JSON merge patch, carried out."""
     if not isinstance(old, dict) or not isinstance(new, dict):
         return new
     kept = {name: value for name, value in old.items() if name not in new}
-    return kept | {name: _merged(old.get(name), value) for name, value in new.items() if value is not None}
+    return kept | {name: merged(old.get(name), value) for name, value in new.items() if value is not None}
 
 
 SIGNAL = "name: a, kind: Quality, query: up"
@@ -85,17 +99,21 @@ _LABEL = "should match '^[a-z0-9]([-a-z0-9]*[a-z0-9])?$'"
 _BACKWARDS = "from: '2026-11-24T00:00:00Z', until: '2026-11-23T00:00:00Z'"
 _NAME = "should match '^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$'"
 _DURATION = "should match '^([0-9]{1,5}(h|m|s|ms)){1,4}$'"
+_ON_MESSAGES = (
+    "ApproveMessage, RejectMessage and ReleaseMessage require messageRef and digest, which stands in the message's"
+    " status; nothing else takes messageRef"
+)
+_IN_ADVANCE = "AuthoriseMessage requires templateRef, digest and expireTime; nothing else takes templateRef or varying"
+_VARIABLE = r"should match '^[a-z][a-zA-Z0-9]*(\.[a-z][a-zA-Z0-9]*)?$'"
 _REASON = "reason is required, but to acknowledge, accept, resume and mark as submitted: why, in a few words"
 _AUTHORISE = (
-    "Authorise requires policyRef, option, digest and expireTime; nothing else takes expireTime, nor policyRef but for"
-    " Attest and AcceptClock"
+    "Authorise requires policyRef, option, digest and expireTime; nothing else takes expireTime but for"
+    " AuthoriseMessage, nor policyRef but for Attest and AcceptClock"
 )
 _ATTEST = (
     "spec: Invalid value: Attest requires policyRef and digest, which stands in the policy's status; it takes no option"
 )
-_INCIDENT = (
-    "spec: Invalid value: incidentRef is required, but for Authorise, Attest and AcceptClock, which name a policyRef"
-)
+_INCIDENT = "spec: Invalid value: incidentRef is required, but for Authorise, Attest and AcceptClock, which name a policyRef, and for decisions on messages"
 _OF_CLOCK = "clock is required to start, decline, move, accept or submit one, and goes with nothing else"
 _ANCHORS = "anchors are required to start a clock, exactly one to move it, and go with nothing else"
 _AWARE = "{type: Aware, time: '2026-11-23T14:32:00Z'}"
@@ -474,7 +492,7 @@ REFUSED = (
         "an acknowledgement of an option",
         "option: back",
         "spec: Invalid value: option and digest go with Approve, Reject, BreakGlass, Undo and Authorise only, and"
-        " digest with Attest and AcceptClock",
+        " digest with Attest, AcceptClock and decisions on messages",
     ),
     Refused(
         "Decision",
@@ -637,6 +655,113 @@ REFUSED = (
         "{type: Decide, question: A, choice: b, reason: because}",
         f"spec.question in body {_LABEL}",
     ),
+    # --- messages
+    Refused(
+        "EscalationPolicy",
+        "a message at a tier's entry without a tier",
+        "messages: [{name: a, template: b, when: TierEntered}]",
+        f"spec.messages[0]: Invalid value: {TIER_ALONE}",
+    ),
+    Refused(
+        "EscalationPolicy",
+        "a message at the opening with a tier",
+        "messages: [{name: a, template: b, when: Opened, tier: owners}]",
+        f"spec.messages[0]: Invalid value: {TIER_ALONE}",
+    ),
+    Refused(
+        "EscalationPolicy",
+        "a message that comes again without a span",
+        "messages: [{name: a, template: b, when: Every}]",
+        f"spec.messages[0]: Invalid value: {EVERY_ALONE}",
+    ),
+    Refused(
+        "EscalationPolicy",
+        "a message once a second",
+        "messages: [{name: a, template: b, when: Every, every: 1s}]",
+        f"spec.messages[0]: Invalid value: {TOO_OFTEN}",
+    ),
+    Refused(
+        "EscalationPolicy",
+        "a message at a tier that there is not",
+        "messages: [{name: a, template: b, when: TierEntered, tier: board}]",
+        f"spec: Invalid value: {NO_TIER}",
+    ),
+    Refused(
+        "EscalationPolicy",
+        "a message twice",
+        "messages: [{name: a, template: b, when: Opened}, {name: a, template: c, when: Resolved}]",
+        'spec.messages[1]: Duplicate value: {"name":"a"}',
+    ),
+    Refused(
+        "Decision",
+        "an approval of a message without its digest",
+        "{type: ApproveMessage, incidentRef: null, messageRef: {name: m, uid: u}, reason: read}",
+        f"spec: Invalid value: {_ON_MESSAGES}",
+    ),
+    Refused(
+        "Decision",
+        "a release of no message",
+        f"{{type: ReleaseMessage, incidentRef: null, digest: '{DIGEST}', reason: read}}",
+        f"spec: Invalid value: {_ON_MESSAGES}",
+    ),
+    Refused(
+        "Decision",
+        "a decision on a message and an incident",
+        f"{{type: RejectMessage, messageRef: {{name: m, uid: u}}, digest: '{DIGEST}', reason: read}}",
+        "incidentRef is required, but for Authorise, Attest and AcceptClock, which name a policyRef, and for decisions on messages",
+    ),
+    Refused(
+        "Decision",
+        "a standing approval without an end",
+        f"{{type: AuthoriseMessage, incidentRef: null, templateRef: {{name: t, uid: u}}, digest: '{DIGEST}',"
+        " reason: agreed}",
+        f"spec: Invalid value: {_IN_ADVANCE}",
+    ),
+    Refused(
+        "Decision",
+        "an acknowledgement of variables",
+        "varying: [incident.type]",
+        f"spec: Invalid value: {_IN_ADVANCE}",
+    ),
+    Refused(
+        "Decision",
+        "a variable that is none",
+        f"{{type: AuthoriseMessage, incidentRef: null, templateRef: {{name: t, uid: u}}, digest: '{DIGEST}',"
+        " expireTime: '2027-01-01T00:00:00Z', varying: [a.b.c], reason: agreed}",
+        f"spec.varying[0] in body {_VARIABLE}",
+    ),
+    Refused(
+        "Message",
+        "a language twice",
+        "texts: [{language: en, subject: A, body: B}, {language: en, subject: C, body: D}]",
+        f"spec: Invalid value: {ONCE}",
+    ),
+    Refused("Message", "no words", "texts: []", "spec.texts in body should have at least 1 items"),
+    Refused(
+        "Message",
+        "a subject of two lines",
+        'texts: [{language: en, subject: "A\\nB", body: C}]',
+        r"spec.texts[0].subject in body should match '^[^\r\n]+$'",
+    ),
+    Refused(
+        "Message",
+        "a language that is none",
+        "texts: [{language: English, subject: A, body: B}]",
+        f"spec.texts[0].language in body should match '{LANGUAGE_PATTERN}'",
+    ),
+    Refused(
+        "Message",
+        "a digest that is none",
+        "templateRef: {digest: abc}",
+        "spec.templateRef.digest in body should match '^sha256:[0-9a-f]{64}$'",
+    ),
+    Refused(
+        "Message",
+        "a role whose name is none",
+        "terms: {approvals: [All of us]}",
+        f"spec.terms.approvals[0] in body {_NAME}",
+    ),
+    Refused("Message", "an empty body", 'texts: [{language: en, subject: A, body: ""}]', "spec.texts[0].body in body"),
     # --- Responder
     Refused("Responder", "a role without people", "members: []", "spec.members in body should have at least 1 items"),
     Refused(

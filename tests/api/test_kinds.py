@@ -14,6 +14,7 @@ from tests.cluster.access import Access, ApiError
 from tocsin.api.decision import Decision
 from tocsin.api.incident import Incident
 from tocsin.api.legalnote import LegalNote
+from tocsin.api.message import CLOSED, EDITORS, FIXED, UNDER_WAY, Message, MessageState
 from tocsin.api.objects import ApiModel
 from tocsin.api.policy import EscalationPolicy
 from tocsin.api.responder import Responder
@@ -28,10 +29,11 @@ PLURALS = {
     "MessageTemplate": "messagetemplates",
     "Silence": "silences",
     "LegalNote": "legalnotes",
+    "Message": "messages",
 }
 MODELS: dict[str, type[ApiModel]] = {
     model.__name__: model
-    for model in (EscalationPolicy, Incident, Decision, Responder, MessageTemplate, Silence, LegalNote)
+    for model in (EscalationPolicy, Incident, Decision, Responder, MessageTemplate, Message, Silence, LegalNote)
 }
 
 ACCEPTED = (
@@ -152,6 +154,26 @@ ACCEPTED = (
         " {field: Model, operator: NotIn, values: [credit]}]}",
     ),
     ("LegalNote", "a note", "{}"),
+    (
+        "EscalationPolicy",
+        "messages",
+        "messages: [{name: a, template: b, when: Opened}, {name: c, template: b, when: Every, every: 1h},"
+        " {name: d, template: e, when: TierEntered, tier: owners}]",
+    ),
+    ("Message", "a draft", "{}"),
+    ("Message", "a draft for our own", "{audience: Internal, terms: {to: [owners]}}"),
+    (
+        "Decision",
+        "a release",
+        f"{{type: ReleaseMessage, incidentRef: null, messageRef: {{name: m, uid: u}}, digest: '{DIGEST}',"
+        " reason: all have read it}",
+    ),
+    (
+        "Decision",
+        "a standing approval of messages",
+        f"{{type: AuthoriseMessage, incidentRef: null, templateRef: {{name: t, uid: u}}, digest: '{DIGEST}',"
+        " expireTime: '2027-01-01T00:00:00Z', varying: [incident.type, incident.openedTime], reason: agreed}",
+    ),
 )
 
 IMMUTABLE = {
@@ -272,6 +294,7 @@ def test_a_decision_has_no_status(kinds: Access) -> None:
     assert with_status == [
         "escalationpolicies/status",
         "incidents/status",
+        "messages/status",
         "messagetemplates/status",
         "responders/status",
     ]
@@ -297,7 +320,8 @@ def test_every_rule_and_pattern_has_a_row(kind: str, key: str) -> None:
     definition = yaml.safe_load((CRDS / f"{PLURALS[kind]}.yaml").read_text())
     spec = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
     spec["properties"].pop("rules", None)  # a policy's, whose rows stand with the policy
-    said = "\n".join([*(row.error for row in REFUSED if row.kind == kind), IMMUTABLE.get(kind, ""), FORWARD])
+    of_edits = (IMMUTABLE.get(kind, ""), FORWARD, *((FIXED, EDITORS) if kind == "Message" else ()))
+    said = "\n".join([*(row.error for row in REFUSED if row.kind == kind), *of_edits])
     assert [text for text in dict.fromkeys(_rules(spec, key)) if text not in said] == []
 
 
@@ -345,3 +369,51 @@ def test_selected_by_field(kinds: Access, namespace: str) -> None:
     )
     none = kinds.kubectl("get", "dec", "-n", namespace, "--field-selector=spec.by=bob", "-o", "name")
     assert (of, none) == ("decision.tocsin.dev/one\n", "")
+
+
+def written(cluster: Access, namespace: str, name: str = "one") -> str:
+    """Where a message is that was drafted."""
+    place = path("Message").replace("/default/", f"/{namespace}/")
+    cluster.api("POST", place, body("Message", VALID["Message"]) | {"metadata": {"name": name}})
+    return f"{place}/{name}"
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        pytest.param({"audience": "Media"}, FIXED, id="for whom it is"),
+        pytest.param({"terms": {"approvals": ["press"]}}, FIXED, id="whose word it needs"),
+        pytest.param({"varying": ["incident.type"]}, FIXED, id="on what it rests"),
+        pytest.param({"editedBy": ["mallory"]}, EDITORS, id="who has edited it"),
+    ],
+)
+def test_of_a_message_only_the_words_are_edited(
+    kinds: Access, namespace: str, change: dict[str, Any], error: str
+) -> None:
+    where = written(kinds, namespace)
+    with pytest.raises(ApiError, match=error):
+        kinds.api("PATCH", where, {"spec": change})
+    texts = [{"language": "en", "subject": "We are on it", "body": "It is very bad."}]
+    assert kinds.api("PATCH", where, {"spec": {"texts": texts, "editedBy": ["paula"]}})["metadata"]["generation"] == 2
+
+
+@pytest.mark.parametrize("state", list(MessageState))
+def test_words_that_go_out_are_edited_no_more(kinds: Access, namespace: str, state: MessageState) -> None:
+    where = written(kinds, namespace)
+    kinds.api("PATCH", f"{where}/status", {"status": {"state": state}})
+    texts = [{"language": "en", "subject": "We are on it", "body": "It is very bad."}]
+    if state in CLOSED:
+        with pytest.raises(ApiError, match=UNDER_WAY):
+            kinds.api("PATCH", where, {"spec": {"texts": texts, "editedBy": ["paula"]}})
+        assert kinds.api("PATCH", where, {"metadata": {"labels": {"team": "a"}}})["metadata"]["labels"] == {"team": "a"}
+    else:
+        assert kinds.api("PATCH", where, {"spec": {"texts": texts, "editedBy": ["paula"]}})["spec"]["texts"] == texts
+
+
+def test_the_order_of_the_texts_is_a_part_of_the_words(kinds: Access, namespace: str) -> None:
+    where = written(kinds, namespace)
+    texts = [{"language": one, "subject": "A", "body": "B"} for one in ("en", "de")]
+    kinds.api("PATCH", where, {"spec": {"texts": texts, "editedBy": ["paula"]}})
+    kinds.api("PATCH", f"{where}/status", {"status": {"state": "Releasing"}})
+    with pytest.raises(ApiError, match=UNDER_WAY):
+        kinds.api("PATCH", where, {"spec": {"texts": texts[::-1]}})

@@ -22,6 +22,7 @@ ROLES = {
     "carol": ("tocsin-policy-author", "edit"),
     "dave": ("tocsin-policy-author",),
     "erin": ("tocsin-records",),
+    "paula": ("tocsin-communications",),
     "frank": ("tocsin-auditor",),
     "lena": ("tocsin-legal",),
     "mallory": ("everything-but-rights",),
@@ -33,8 +34,8 @@ kind: ClusterRole
 metadata: {name: everything-but-rights}
 rules:
 - apiGroups: [tocsin.dev]
-  resources: [escalationpolicies, responders, messagetemplates, incidents, decisions, silences, legalnotes,
-    escalationpolicies/status, responders/status, messagetemplates/status, incidents/status]
+  resources: [escalationpolicies, responders, messagetemplates, incidents, decisions, messages, silences, legalnotes,
+    escalationpolicies/status, responders/status, messagetemplates/status, incidents/status, messages/status]
   verbs: ["*"]
 """)
 INCIDENT = {"name": "credit-1", "uid": "u"}
@@ -81,37 +82,39 @@ def place(release: Release) -> Iterator[Place]:
     cluster.kubectl("delete", "clusterrole", "everything-but-rights")
 
 
+OF_POLICY = {"policyRef": {"name": "credit", "uid": "u"}, "digest": DIGEST}
+OF_OPTION = {"incidentRef": INCIDENT, "option": "back", "digest": DIGEST}
+OF_CLOCK = {"incidentRef": INCIDENT, "clock": "gdpr-33"}
+OF_MESSAGE = {"messageRef": {"name": "m", "uid": "u"}, "digest": DIGEST}
+SINCE, LATER = "2026-11-23T14:32:00Z", "2027-01-01T00:00:00Z"
+ANCHORED = OF_CLOCK | {"anchors": [{"type": "Aware", "time": SINCE}]}
+JUDGED = {"impact": "Minor", "legalExposure": "None", "materiality": "Unknown"}
+ABOUT: dict[str, dict[str, Any]] = {
+    "Authorise": OF_POLICY | {"option": "back", "expireTime": LATER},
+    "Attest": OF_POLICY,
+    "AcceptClock": OF_POLICY | {"clock": "gdpr-33"},
+    "StartClock": ANCHORED,
+    "MoveClock": ANCHORED,
+    "DeclineClock": OF_CLOCK,
+    "MarkSubmitted": OF_CLOCK | {"receipt": "R-7", "submittedTime": SINCE},
+    "ApproveMessage": OF_MESSAGE,
+    "RejectMessage": OF_MESSAGE,
+    "ReleaseMessage": OF_MESSAGE,
+    "AuthoriseMessage": {"templateRef": {"name": "t", "uid": "u"}, "digest": DIGEST, "expireTime": LATER},
+    "Approve": OF_OPTION,
+    "Reject": OF_OPTION,
+    "BreakGlass": OF_OPTION,
+    "Undo": OF_OPTION,
+    "Classify": {"incidentRef": INCIDENT, "classification": JUDGED},
+    "Lower": {"incidentRef": INCIDENT, "severity": "SEV4"},
+    "HandOver": {"incidentRef": INCIDENT, "to": "night"},
+    "Decide": {"incidentRef": INCIDENT, "question": "notify", "choice": "later"},
+}
+"""What each type is about, where that is more than an incident."""
+
+
 def decision(type_: str, **more: Any) -> dict[str, Any]:
-    match type_:
-        case "Authorise":
-            about: dict[str, Any] = {"policyRef": {"name": "credit", "uid": "u"}, "option": "back", "digest": DIGEST}
-            about |= {"expireTime": "2027-01-01T00:00:00Z"}
-        case "AcceptClock":
-            about = {"policyRef": {"name": "credit", "uid": "u"}, "digest": DIGEST, "clock": "gdpr-33"}
-        case "StartClock" | "MoveClock":
-            anchors = [{"type": "Aware", "time": "2026-11-23T14:32:00Z"}]
-            about = {"incidentRef": INCIDENT, "clock": "gdpr-33", "anchors": anchors}
-        case "DeclineClock":
-            about = {"incidentRef": INCIDENT, "clock": "gdpr-33"}
-        case "MarkSubmitted":
-            done = {"receipt": "R-7", "submittedTime": "2026-11-23T14:32:00Z"}
-            about = {"incidentRef": INCIDENT, "clock": "gdpr-33"} | done
-        case "Attest":
-            about = {"policyRef": {"name": "credit", "uid": "u"}, "digest": DIGEST}
-        case "Approve" | "Reject" | "BreakGlass" | "Undo":
-            about = {"incidentRef": INCIDENT, "option": "back", "digest": DIGEST}
-        case "Classify":
-            judged = {"impact": "Minor", "legalExposure": "None", "materiality": "Unknown"}
-            about = {"incidentRef": INCIDENT, "classification": judged}
-        case "Lower":
-            about = {"incidentRef": INCIDENT, "severity": "SEV4"}
-        case "HandOver":
-            about = {"incidentRef": INCIDENT, "to": "night"}
-        case "Decide":
-            about = {"incidentRef": INCIDENT, "question": "notify", "choice": "later"}
-        case _:
-            about = {"incidentRef": INCIDENT}
-    return {"type": type_, "reason": "because"} | about | more
+    return {"type": type_, "reason": "because"} | ABOUT.get(type_, {"incidentRef": INCIDENT}) | more
 
 
 RESPONDERS = (
@@ -128,10 +131,12 @@ RESPONDERS = (
 )
 APPROVERS = ("Approve", "Reject", "Authorise", "Lower", "Undo")
 CLOCKS = ("StartClock", "DeclineClock", "MoveClock", "MarkSubmitted")
-ALL = (*RESPONDERS, *APPROVERS, "BreakGlass", "Attest", *CLOCKS, "AcceptClock")
+COMMUNICATIONS = ("ApproveMessage", "RejectMessage", "ReleaseMessage", "AuthoriseMessage")
+ALL = (*RESPONDERS, *APPROVERS, *COMMUNICATIONS, "BreakGlass", "Attest", *CLOCKS, "AcceptClock")
 MAY = {
     "alice": RESPONDERS,
     "bob": APPROVERS,
+    "paula": COMMUNICATIONS,
     "grace": (*RESPONDERS, "Reject", "Lower", "Attest", *CLOCKS),
     "lea": ("AcceptClock",),
     "eve": ("Acknowledge", "Escalate", "Note", "HandOver", "Accept", "Decide"),
@@ -378,6 +383,66 @@ def test_a_policy_gains_a_target_by_who_may_patch_it_only(place: Place) -> None:
     assert "labeled" in place.send("dave", "label", one, "team=credit"), "metadata is not spec"
     tighter = json.dumps({"spec": {"mode": "Enforce"}})
     assert "dave may not patch Deployments" in place.send("dave", "patch", one, "--type=merge", "-p", tighter)
+
+
+WORDS = [{"language": "en", "subject": "We are on it", "body": "It is bad."}]
+OTHERS = [{"language": "en", "subject": "We are on it", "body": "It is very bad."}]
+MESSAGE: dict[str, Any] = {
+    "key": "u/1/message/initial/1",
+    "incidentRef": INCIDENT,
+    "templateRef": {"name": "t", "namespace": "models", "uid": "t", "digest": DIGEST},
+    "audience": "Customers",
+    "phase": "Initial",
+    "texts": WORDS,
+    "terms": {"approvals": ["comms"]},
+}
+
+
+def test_a_message_is_drafted_by_the_operator_or_under_ones_own_name(place: Place) -> None:
+    assert "created" in place.create("operator", "Message", MESSAGE, "--dry-run=server")
+    for who in ("mallory", "admin"):
+        assert "only the operator drafts a Message" in place.create(who, "Message", MESSAGE, "--dry-run=server")
+    by_hand = MESSAGE | {"key": "person/u/1"}
+    assert "created" in place.create("paula", "Message", by_hand | {"editedBy": ["paula"]}, "--dry-run=server")
+    for editors in ({}, {"editedBy": ["mallory"]}, {"editedBy": ["mallory", "paula"]}):
+        said = place.create("paula", "Message", by_hand | editors, "--dry-run=server")
+        assert "spec.editedBy must be who has it drafted: paula" in said
+    assert "cannot create resource" in place.create("alice", "Message", by_hand, "--dry-run=server")
+
+
+def test_messages_are_read_by_communications_only(place: Place) -> None:
+    one = named(place, "operator", "Message", MESSAGE)
+    assert "It is bad." in place.send("paula", "get", one, "-o", "yaml")
+    for who in ROLES.keys() - {"paula", "mallory"}:
+        assert "cannot get resource" in place.send(who, "get", one, "-o", "yaml"), who
+    assert "cannot patch resource" in place.send(
+        "operator", "patch", one, "--type=merge", "-p", json.dumps({"spec": {}})
+    )
+
+
+def test_who_edits_a_message_is_written_down(place: Place) -> None:
+    one = named(place, "operator", "Message", MESSAGE)
+
+    def edit(who: str, texts: Any, *editors: str) -> str:
+        spec = {"texts": texts} | ({"editedBy": list(editors)} if editors else {})
+        return place.send(who, "patch", one, "--type=merge", "-p", json.dumps({"spec": spec}))
+
+    assert "patched" in edit("paula", OTHERS, "paula")
+    assert "add mallory at its end" in edit("mallory", WORDS, "paula", "paula")
+    assert "add mallory at its end" in edit("mallory", WORDS, "mallory")
+    assert "patched" in edit("mallory", WORDS, "paula", "mallory")
+    assert "patched" in edit("paula", OTHERS), "filled in"
+    assert place.send("paula", "get", one, "-o", "jsonpath={.spec.editedBy}") == '["mallory","paula"]'
+
+
+def test_words_are_not_a_service_accounts(place: Place) -> None:
+    one = named(place, "operator", "Message", MESSAGE)
+    account = f"system:serviceaccount:{place.name}:default"
+    cluster = place.release.cluster
+    of_robot = ("--clusterrole=tocsin-communications", f"--serviceaccount={place.name}:default")
+    cluster.kubectl("create", "rolebinding", "robot-writes", *of_robot, "-n", place.name)
+    change = json.dumps({"spec": {"texts": OTHERS, "editedBy": [account]}})
+    assert f"{account} is a service account" in place.send("robot", "patch", one, "--type=merge", "-p", change)
 
 
 def test_a_namespace_goes_with_its_records(place: Place) -> None:

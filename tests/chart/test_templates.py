@@ -217,6 +217,6 @@ def test_names_follow_the_release_and_admission_names_do_not(tmp_path: Path) -> 
     names = {one["kind"]: one["metadata"]["name"] for one in every}
     assert names["Deployment"] == "prod-tocsin"
     policies = sorted(one["metadata"]["name"] for one in every if one["kind"] == "ValidatingAdmissionPolicy")
-    kinds = ("decisions", "incidents", "policies", "records", "status", "vouched")
+    kinds = ("decisions", "incidents", "messages", "policies", "records", "status", "vouched")
     assert policies == [f"tocsin-{kind}" for kind in kinds]
     assert "system:serviceaccount:tocsin-system:prod-tocsin" in rendered(tmp_path, release="prod")

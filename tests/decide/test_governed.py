@@ -56,6 +56,9 @@ tiers:
 clocks:
 - {preset: gdpr-33}
 - {preset: sec-8k-105, determineWithin: 4h, calendar: US}
+messages:
+- {name: first, template: initial, when: TierEntered, tier: owners}
+- {name: hourly, template: update, when: Every, every: 1h}
 """
 
 
@@ -241,6 +244,16 @@ EDITS: list[Edit] = [
     ({"clocks__sec-8k-105__calendar": "NYSE"}, ["clock sec-8k-105: calendar from US to NYSE"]),
     ({"clocks__sec-8k-105__calendar": None}, []),
     ({"clocks__gdpr-33__calendar": "US"}, ["clock gdpr-33: calendar US is new"]),
+    ({"messages__first": None}, ["message first is gone"]),
+    ({"messages__first__template": "other"}, ["message first: template from initial to other"]),
+    ({"messages__first__tier": "compliance"}, ["message first: tier from owners to compliance"]),
+    (
+        {"messages__first": {"name": "first", "template": "initial", "when": "Opened"}},
+        ["message first: when from TierEntered to Opened"],
+    ),
+    ({"messages__hourly__every": "2h"}, ["message hourly: every from 1h to 2h"]),
+    ({"messages__hourly__every": "30m"}, []),
+    ({"messages": [*SPEC["messages"], {"name": "more", "template": "initial", "when": "Opened"}]}, []),
 ]
 
 
@@ -291,7 +304,7 @@ def thing_of(edit: Edit) -> str:
     return "__".join(next(iter(edit[0])).split("__")[:2])
 
 
-WHOLE = {"models", "signals", "tiers", "containment", "clocks"}
+WHOLE = {"models", "signals", "tiers", "containment", "clocks", "messages"}
 SINGLE = [edit for edit in EDITS if not WHOLE.intersection(edit[0])]
 
 

@@ -67,6 +67,8 @@ TYPES = {"Ready", "Measured", "Firing", "Acknowledged", "Contained", "Recovered"
     "Flapping",
     "ClocksAccepted",
     "ClocksMet",
+    "Approved",
+    "Released",
 }
 NOT_REASONS = {"True", "False", "Unknown", "RollBack", "Scale", "Resolve", "NotFound", "Unreadable", "Failed"} | {
     "Empty",
@@ -106,7 +108,7 @@ def reasons_in_code() -> set[str]:
     made = {word for module in modules for word in words_of(module)} | set(given("Finding"))
     states = {str(state) for state in OptionState} | {trust.value for trust in Trust}
     states |= {reason.value for reason in Reason} - OF_ONE_INCIDENT
-    told = {"Acknowledged", "Recovered", "Staffed", "Attested", "Silenced", "Flapping"}
+    told = {"Acknowledged", "Recovered", "Staffed", "Attested", "Silenced", "Flapping", "Approved", "Released"}
     return (made - TYPES - NOT_REASONS) | states | told
 
 

@@ -34,7 +34,13 @@ BOUND = {
     "mallory": ("tocsin-auditor",),
 }
 """Who may what in every stage by RBAC; zoe may all, and is in no Responder."""
-PLURALS = {"EscalationPolicy": "escalationpolicies", "Responder": "responders", "Incident": "incidents"}
+PLURALS = {
+    "EscalationPolicy": "escalationpolicies",
+    "Responder": "responders",
+    "Incident": "incidents",
+    "MessageTemplate": "messagetemplates",
+    "Message": "messages",
+}
 
 
 def constant(value: object, model: str = "credit") -> str:

@@ -266,7 +266,8 @@ class Stage:
             "metadata": {"generateName": f"{kind.lower()}-", "namespace": self.namespace},
             "spec": {"type": kind, **(REASONED if kind in ("Approve", "Resolve") else {}), **spec},
         }
-        if kind not in ("Authorise", "Attest", "AcceptClock") and "incidentRef" not in spec:
+        elsewhere = kind in ("Authorise", "Attest", "AcceptClock") or kind.endswith("Message")
+        if not elsewhere and "incidentRef" not in spec:
             reference = {"name": incident["metadata"]["name"], "uid": incident["metadata"]["uid"]}
             body["spec"] |= {"incidentRef": reference}
         return self.cluster.kubectl("create", "-f", "-", input=json.dumps(body), kubeconfig=self.people[user])
@@ -285,7 +286,7 @@ class Stage:
     def pages(self, responder: str = "") -> list[Any]:
         """What the sink has accepted for the Responders of this namespace, in order of arrival."""
         received = [one.body for one in self.cluster.sink.received() if isinstance(one.body, dict)]
-        mine = [body for body in received if body.get("namespace") == self.namespace]
+        mine = [body for body in received if body.get("namespace") == self.namespace and "responder" in body]
         return [body for body in mine if not responder or body["responder"] == responder]
 
 

@@ -19,6 +19,7 @@ from tocsin.api.incident import Incident
 from tocsin.api.objects import API_VERSION
 from tocsin.api.policy import EscalationPolicy
 from tocsin.decide.situation import Memory, Trust
+from tocsin.engine.drafts import Drafts
 from tocsin.engine.incidents import Incidents
 from tocsin.engine.looks import Looks
 from tocsin.engine.telemetry import Telemetry
@@ -59,6 +60,9 @@ def some(*incidents: Incident) -> Incidents:
     measured: Any = SimpleNamespace(memories={HEIR: latency(*SUSTAINED)})
     return Incidents(
         **parts | {"clock": FakeClock(T0), "store": store, "measured": measured},
+        drafts=Drafts(
+            parts["api"], FakeClock(T0), store, parts["telemetry"], "tocsin-system", parts["leads"], lambda _: None
+        ),
         builtin=lambda _: None,
         again=lambda _: None,
     )

@@ -61,7 +61,7 @@ def test_objects_are_counted_by_kind_and_those_that_cannot_be_read_once_more() -
     telemetry.hold(store)
 
     kinds = {("EscalationPolicy",): 1, ("Responder",): 3, ("Incident",): 0, ("Decision",): 1}
-    kinds |= {("MessageTemplate",): 0, ("Silence",): 0}
+    kinds |= {("MessageTemplate",): 0, ("Message",): 0, ("Silence",): 0}
     assert exported(telemetry, "tocsin_objects") == kinds
     assert exported(telemetry, "tocsin_objects_unreadable") == {(): 1}
 

@@ -26,9 +26,11 @@ from tests.builders import (
 )
 from tests.engine.test_rounds import Bench, play
 from tests.fuzz.anything import FEW, JSON, MANY, ODD_TEXTS, Allowed, Json, schema, spoiled
+from tests.letters import judged, look
 from tocsin.api.checks import _option_problems, _signal_problems, check
 from tocsin.api.decision import DecisionType
 from tocsin.api.incident import IncidentStatus
+from tocsin.api.message import Message
 from tocsin.api.objects import API_VERSION
 from tocsin.api.policy import (
     EscalationPolicy,
@@ -44,6 +46,7 @@ from tocsin.api.responder import ResponderSpec
 from tocsin.api.silence import Silence
 from tocsin.api.template import MessageTemplateSpec
 from tocsin.decide.incident import plan
+from tocsin.decide.messages import plan_message
 from tocsin.decide.policy import Surroundings, report
 from tocsin.decide.situation import Budget, NoTarget, Outcome, Trust
 from tocsin.engine.bearing import Key, Wake, of_brake, of_object, of_responder, of_trust, of_workload
@@ -121,6 +124,21 @@ def test_what_the_api_server_takes_can_be_read(taken: tuple[str, Json, Json]) ->
     store.put(taken[0], an_object(*taken))
     assert [error for _, _, error in store.unreadable()] == []
     looked_over(store)
+
+
+MESSAGES = st.tuples(SPECS["Message"], STATUSES["Message"])
+
+
+@MANY
+@given(MESSAGES)
+def test_whatever_a_message_says_something_is_decided(given: tuple[Json, Json]) -> None:
+    message = Message.model_validate(an_object("Message", *given))
+    decisions = [judged(kind, "paula", message) for kind in ("ApproveMessage", "ReleaseMessage", "AuthoriseMessage")]
+    decided = plan_message(look(message, *decisions))
+    settled = message.model_copy(update={"status": decided.status})
+    assert plan_message(look(settled, *decisions)).status == decided.status
+    words = {text.body for text in message.spec.texts if len(text.body) > 40}
+    assert not any(body in str((decided.status.story, decided.events)) for body in words)
 
 
 @MANY

@@ -14,7 +14,19 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from tocsin.api.objects import API_VERSION
-from tocsin.api.policy import TOO_MANY, UNHEARD, EscalationPolicySpec, Option, Signal, cannot
+from tocsin.api.policy import (
+    EVERY_ALONE,
+    NO_TIER,
+    TIER_ALONE,
+    TOO_MANY,
+    TOO_OFTEN,
+    UNHEARD,
+    EscalationPolicySpec,
+    Option,
+    Signal,
+    When,
+    cannot,
+)
 from tocsin.api.quantities import Comparison
 from tocsin.api.responder import LATER, ResponderSpec
 from tocsin.api.silence import LONGEST, UNBOUNDED, MatchOperator, SilenceSpec
@@ -73,7 +85,9 @@ def _path(root: str, place: Sequence[Any]) -> str:
 def _words(error: Any, model: type[BaseModel]) -> str:
     match error["type"]:
         case "extra_forbidden":
-            near = difflib.get_close_matches(str(error["loc"][-1]), sorted(_names(model)), n=1, cutoff=0.7)
+            word = str(error["loc"][-1])
+            near = difflib.get_close_matches(word, sorted(_names_at(model, error["loc"][:-1])), n=1, cutoff=0.7)
+            near = near or difflib.get_close_matches(word, sorted(_names(model)), n=1, cutoff=0.7)
             return f"unknown field{f', did you mean {near[0]}?' if near else ''}"
         case "missing":
             return "is required"
@@ -82,6 +96,15 @@ def _words(error: Any, model: type[BaseModel]) -> str:
         case _:
             said: str = error["msg"].removeprefix("Value error, ")
             return said[0].lower() + said[1:] if said.startswith(("Input", "String")) else said
+
+
+def _names_at(model: type[BaseModel], place: Sequence[Any]) -> Iterator[str]:
+    """The names of the fields just there."""
+    for step in place:
+        fields = {field.alias or name: field for name, field in model.model_fields.items()}
+        if isinstance(step, str) and step in fields:
+            model = next(_models_in(fields[step].annotation), model)
+    yield from (field.alias or name for name, field in model.model_fields.items())
 
 
 def _names(model: type[BaseModel]) -> Iterator[str]:
@@ -125,6 +148,7 @@ def _policy_problems(spec: EscalationPolicySpec) -> list[str]:
             problems.append(f"spec.tiers[{place}]: {UNHEARD}")
     for place, option in enumerate(spec.containment):
         problems += [f"spec.containment[{place}].{problem}" for problem in _option_problems(option)]
+    problems += _messages_problems(spec)
     if spec.containment and not any(model.target for model in spec.models):
         problems.append("spec.containment: containment needs a target: set models[].target")
     kinds = sorted({model.target.kind for model in spec.models if model.target})
@@ -135,6 +159,21 @@ def _policy_problems(spec: EscalationPolicySpec) -> list[str]:
         if option.type not in WORKLOADS[kind].can
     ]
     return problems
+
+
+def _messages_problems(spec: EscalationPolicySpec) -> Iterator[str]:
+    yield from _twice("spec.messages", "name", [one.name for one in spec.messages])
+    tiers = {tier.name for tier in spec.tiers}
+    for place, message in enumerate(spec.messages):
+        where = f"spec.messages[{place}]"
+        if (message.when is When.TIER_ENTERED) != (message.tier is not None):
+            yield f"{where}: {TIER_ALONE}"
+        elif message.tier and message.tier not in tiers:
+            yield f"spec: {NO_TIER}"
+        if (message.when is When.EVERY) != (message.every is not None):
+            yield f"{where}: {EVERY_ALONE}"
+        elif message.every is not None and message.every < timedelta(minutes=1):
+            yield f"{where}: {TOO_OFTEN}"
 
 
 def _responder_problems(spec: ResponderSpec) -> Iterator[str]:

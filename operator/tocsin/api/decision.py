@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, StringConstraints
 
 from tocsin.api.clock import Anchor
 from tocsin.api.legalnote import NoteRef
@@ -23,6 +23,8 @@ from tocsin.api.objects import (
     rule,
 )
 from tocsin.api.quantities import Time
+
+Variable = Annotated[str, StringConstraints(pattern=r"^[a-z][a-zA-Z0-9]*(\.[a-z][a-zA-Z0-9]*)?$", max_length=63)]
 
 
 class DecisionType(StrEnum):
@@ -50,6 +52,10 @@ class DecisionType(StrEnum):
     MOVE_CLOCK = "MoveClock"
     MARK_SUBMITTED = "MarkSubmitted"
     ACCEPT_CLOCK = "AcceptClock"
+    APPROVE_MESSAGE = "ApproveMessage"
+    REJECT_MESSAGE = "RejectMessage"
+    RELEASE_MESSAGE = "ReleaseMessage"
+    AUTHORISE_MESSAGE = "AuthoriseMessage"
 
     @property
     def right(self) -> str:
@@ -142,6 +148,20 @@ _OF_CLOCKS = (
 )
 
 
+class MessageRef(ApiModel):
+    """The message that is decided on."""
+
+    name: ObjectName = Field(description="The message's name.")
+    uid: Uid = Field(description="Its UID.")
+
+
+class TemplateRef(ApiModel):
+    """The template whose messages are authorised in advance."""
+
+    name: ObjectName = Field(description="The template's name.")
+    uid: Uid = Field(description="Its UID.")
+
+
 class DecisionSpec(ApiModel):
     """Who decided what, on which ground."""
 
@@ -150,16 +170,18 @@ class DecisionSpec(ApiModel):
             "x-kubernetes-validations": [
                 rule("self == oldSelf", "a Decision is immutable: create another one"),
                 rule(
-                    "self.type in ['Authorise', 'Attest', 'AcceptClock'] ? !has(self.incidentRef)"
-                    " : has(self.incidentRef)",
-                    "incidentRef is required, but for Authorise, Attest and AcceptClock, which name a policyRef",
+                    "self.type in ['Authorise', 'Attest', 'AcceptClock'] || self.type.endsWith('Message')"
+                    " ? !has(self.incidentRef) : has(self.incidentRef)",
+                    "incidentRef is required, but for Authorise, Attest and AcceptClock, which name a policyRef, and"
+                    " for decisions on messages",
                 ),
                 rule(
                     "self.type == 'Authorise' ? has(self.policyRef) && has(self.option) && has(self.digest)"
                     " && has(self.expireTime)"
-                    " : (self.type in ['Attest', 'AcceptClock'] || !has(self.policyRef)) && !has(self.expireTime)",
-                    "Authorise requires policyRef, option, digest and expireTime; nothing else takes expireTime, nor"
-                    " policyRef but for Attest and AcceptClock",
+                    " : (self.type in ['Attest', 'AcceptClock'] || !has(self.policyRef))"
+                    " && (self.type == 'AuthoriseMessage' || !has(self.expireTime))",
+                    "Authorise requires policyRef, option, digest and expireTime; nothing else takes expireTime but for"
+                    " AuthoriseMessage, nor policyRef but for Attest and AcceptClock",
                 ),
                 rule(
                     "self.type != 'Attest' || (has(self.policyRef) && has(self.digest) && !has(self.option))",
@@ -178,9 +200,9 @@ class DecisionSpec(ApiModel):
                 ),
                 rule(
                     "self.type in ['Approve', 'Reject', 'BreakGlass', 'Undo', 'Authorise', 'Attest', 'AcceptClock']"
-                    " || (!has(self.option) && !has(self.digest))",
+                    " || (!has(self.option) && (!has(self.digest) || self.type.endsWith('Message')))",
                     "option and digest go with Approve, Reject, BreakGlass, Undo and Authorise only, and digest with"
-                    " Attest and AcceptClock",
+                    " Attest, AcceptClock and decisions on messages",
                 ),
                 rule(
                     "(self.type == 'Lower') == has(self.severity)",
@@ -211,6 +233,20 @@ class DecisionSpec(ApiModel):
                     "reason is required, but to acknowledge, accept, resume and mark as submitted: why, in a few words",
                 ),
                 *_OF_CLOCKS,
+                # --- on messages
+                rule(
+                    "(self.type in ['ApproveMessage', 'RejectMessage', 'ReleaseMessage']) == has(self.messageRef)"
+                    " && (!has(self.messageRef) || has(self.digest))",
+                    "ApproveMessage, RejectMessage and ReleaseMessage require messageRef and digest, which stands in"
+                    " the message's status; nothing else takes messageRef",
+                ),
+                rule(
+                    "self.type == 'AuthoriseMessage'"
+                    " ? has(self.templateRef) && has(self.digest) && has(self.expireTime)"
+                    " : !has(self.templateRef) && !has(self.varying)",
+                    "AuthoriseMessage requires templateRef, digest and expireTime; nothing else takes templateRef or"
+                    " varying",
+                ),
             ]
         }
     )
@@ -229,8 +265,8 @@ class DecisionSpec(ApiModel):
     option: Label | None = Field(default=None, description="The containment option.")
     digest: Digest | None = Field(
         default=None,
-        description="What exactly is approved, rejected, undone, authorised, attested or accepted; void when that"
-        " changes.",
+        description="What exactly is approved, rejected, undone, released, authorised, attested or accepted; void when"
+        " that changes.",
     )
     tier: Label | None = Field(default=None, description="The tier to escalate to. Default: the next one.")
     severity: Severity | None = Field(default=None, description="The severity to lower to.")
@@ -266,6 +302,14 @@ class DecisionSpec(ApiModel):
         default=None, description="What whoever received a report gave for it, for example its number."
     )
     submitted_time: Time | None = Field(default=None, description="When a report was submitted.")
+    message_ref: MessageRef | None = Field(default=None, description="The message that is decided on.")
+    template_ref: TemplateRef | None = Field(
+        default=None, description="The template whose messages are authorised in advance."
+    )
+    varying: Annotated[tuple[Variable, ...], Field(max_length=32)] | None = Field(
+        default=None,
+        description="The template's variables that may say whatever is true then: all other words are authorised.",
+    )
 
 
 class Decision(ApiModel):

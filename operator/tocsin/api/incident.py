@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field
 
 from tocsin.api.clock import WITH_FOLLOWERS, ClockStatus
 from tocsin.api.decision import Assessment, PostMortem
+from tocsin.api.message import MessageRecord
 from tocsin.api.objects import (
     API_VERSION,
     ApiModel,
@@ -511,6 +512,9 @@ class IncidentStatus(ApiModel):
     )
     effects: Annotated[tuple[EffectRecord, ...], Field(json_schema_extra=keyed("key"))] = Field(
         default=(), max_length=200, description="The ledger of this episode's effects."
+    )
+    messages: Annotated[tuple[MessageRecord, ...], Field(json_schema_extra=keyed("name"))] = Field(
+        default=(), max_length=32, description="The messages about it, without their words."
     )
     conditions: Annotated[tuple[Condition, ...], Field(json_schema_extra=keyed("type"))] = Field(
         default=(), max_length=20, description="The facts that others act on."

@@ -384,6 +384,48 @@ class Tier(ApiModel):
         return tuple(dict.fromkeys((self.accountable, *self.responsible, *self.consulted, *self.informed)))
 
 
+class When(StrEnum):
+    """What has a message drafted."""
+
+    OPENED = "Opened"
+    TIER_ENTERED = "TierEntered"
+    CONTAINED = "Contained"
+    RECOVERED = "Recovered"
+    RESOLVED = "Resolved"
+    EVERY = "Every"
+
+
+TIER_ALONE = "tier goes with when: TierEntered, and only there"
+EVERY_ALONE = "every goes with when: Every, and only there"
+TOO_OFTEN = "every must be 1m or longer"
+NO_TIER = "messages[].tier must be the name of one of the tiers"
+
+
+class MessageRule(ApiModel):
+    """One message that is drafted, from which template and when."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "x-kubernetes-validations": [
+                rule("(self.when == 'TierEntered') == has(self.tier)", TIER_ALONE),
+                rule("(self.when == 'Every') == has(self.every)", EVERY_ALONE),
+                rule("!has(self.every) || duration(self.every) >= duration('1m')", TOO_OFTEN),
+            ]
+        }
+    )
+
+    name: Label = Field(description="The message's name, unique in the policy.")
+    template: ObjectName = Field(
+        description="The MessageTemplate, of the policy's namespace or else of the operator's."
+    )
+    when: When = Field(
+        description="When it is drafted: once in each episode of an incident, or Every so long from its opening until"
+        " it is resolved."
+    )
+    tier: Label | None = Field(default=None, description="The tier, for TierEntered.")
+    every: Duration | None = Field(default=None, description="How often, for Every.")
+
+
 Signals = Annotated[tuple[Annotated[Signal, shared()], ...], Field(max_length=32, json_schema_extra=keyed("name"))]
 Options = Annotated[tuple[Annotated[Option, shared()], ...], Field(max_length=8, json_schema_extra=keyed("name"))]
 Tiers = Annotated[tuple[Annotated[Tier, shared()], ...], Field(max_length=8, json_schema_extra=keyed("name"))]
@@ -412,6 +454,11 @@ CAN_ONLY = tuple(
 )
 
 
+Messages = Annotated[
+    tuple[Annotated[MessageRule, shared()], ...], Field(max_length=16, json_schema_extra=keyed("name"))
+]
+
+
 class EscalationPolicySpec(ApiModel):
     """What is watched, what is at stake, what is done, and who is told."""
 
@@ -423,6 +470,11 @@ class EscalationPolicySpec(ApiModel):
                     "containment needs a target: set models[].target",
                 ),
                 *CAN_ONLY,
+                rule(
+                    "!has(self.messages) || self.messages.all(one, !has(one.tier)"
+                    " || self.tiers.exists(tier, tier.name == one.tier))",
+                    NO_TIER,
+                ),
             ]
         }
     )
@@ -441,6 +493,7 @@ class EscalationPolicySpec(ApiModel):
     signals: Signals = Field(min_length=1, description="What is measured.")
     containment: Options = Field(default=(), description="What may be done to the target, in order.")
     tiers: Tiers = Field(min_length=1, description="Who is told, in order.")
+    messages: Messages = Field(default=(), description="Which messages are drafted, and when.")
     second_line: ObjectName | None = Field(
         default=None,
         description="The Responder that attests these rules, and is told when one of them is loosened: the second line"
@@ -539,5 +592,6 @@ class Rules(ApiModel):
         default={}, max_length=8, description="The digest of each option, to which authorisations bind."
     )
     tiers: Tiers = Field(default=(), description="Who is told, in order.")
+    messages: Messages = Field(default=(), description="Which messages are drafted, and when.")
     reopen_window: Duration = Field(description="How long after Resolved a breach goes on with this incident.")
     clocks: Clocks = Field(default=(), description="The legal clocks that people must determine.")

@@ -16,6 +16,7 @@ from pydantic.json_schema import GenerateJsonSchema
 from tocsin.api.decision import Decision
 from tocsin.api.incident import Incident
 from tocsin.api.legalnote import LegalNote
+from tocsin.api.message import Message
 from tocsin.api.objects import GROUP, VERSION, ApiModel
 from tocsin.api.policy import EscalationPolicy
 from tocsin.api.quantities import format_duration
@@ -173,6 +174,23 @@ KINDS = (
         "lnote",
         (("Incident", "string", ".spec.incidentRef.name", 0), ("By", "string", ".spec.by", 0), _AGE),
         (".spec.incidentRef.name",),
+        private=True,
+    ),
+    Kind(
+        Message,
+        "messages",
+        "msg",
+        (
+            ("Audience", "string", ".spec.audience", 0),
+            ("Phase", "string", ".spec.phase", 0),
+            ("State", "string", ".status.state", 0),
+            ("Waiting For", "string", ".status.waitingFor", 0),
+            ("Incident", "string", ".spec.incidentRef.name", 0),
+            _AGE,
+            ("Template", "string", ".spec.templateRef.name", 1),
+            ("Digest", "string", ".status.digest", 1),
+        ),
+        (".spec.incidentRef.name", ".spec.audience"),
         private=True,
     ),
 )

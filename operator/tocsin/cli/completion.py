@@ -116,6 +116,8 @@ def _names_for(parser: argparse.ArgumentParser, action: argparse.Action) -> Call
             return _offering("escalationpolicies", _named)
         case "model" if not action.option_strings:
             return _offering("escalationpolicies", _models)
+        case "message":
+            return _offering("messages", _message)
         case "template":
             return _offering("messagetemplates", _named)
         case "responder" | "to":
@@ -151,6 +153,10 @@ async def _listed(plural: str, namespace: str | None) -> list[Any]:
 
 def _named(raw: Any) -> Offer:
     return {raw["metadata"]["name"]: ""}
+
+
+def _message(raw: Any) -> Offer:
+    return {raw["metadata"]["name"]: f"{raw['spec']['audience']} {raw.get('status', {}).get('state', '')}".strip()}
 
 
 def _incident(raw: Any, *, resolved: bool) -> Offer:

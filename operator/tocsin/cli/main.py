@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from tocsin import __version__
 from tocsin.cli import acts, clock, completion, lint, noting, previewing, replay, silencing, views, watch
+from tocsin.cli import messages as letters
 from tocsin.cli.files import Mistake
 
 DESCRIPTION = """\
@@ -29,6 +30,9 @@ Decide on an incident:
   kubectl tocsin resolve fraud-7c9f2 --reason 'rolled back; the fix is on its way'
 Read what an audience would be told:
   kubectl tocsin message preview customers-initial --incident fraud-7c9f2
+Read and release what was drafted:
+  kubectl tocsin message list
+  kubectl tocsin message approve fraud-7c9f2-customers-1a2b3c4d --reason 'checked with the team'
 Every decision is an object under your own name: kubectl get decisions.
 """
 
@@ -59,6 +63,7 @@ def _add_messages(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     group = commands.add_parser("message", help=about, description=f"{about[0].upper()}{about[1:]}.")
     messages = group.add_subparsers(title="commands", metavar="COMMAND", required=True)
     previewing.add(messages)
+    letters.add(messages)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     template, incident, rules = _of_file(arguments) if arguments.file else asyncio.run(_of_cluster(arguments))
     now = SystemClock().now()
     later = now + _span(arguments.next_update) if arguments.next_update else None
-    facts = message_facts(incident, rules, now, _values(arguments.value), next_update_at=later)
+    facts = message_facts(incident, rules, now, values_of(arguments.value), next_update_at=later)
     made = render(template.spec, facts)
     if isinstance(made, Unrenderable):
         raise Mistake(f"{template.metadata.name}: {made.reason}: {made.message}")
@@ -75,7 +75,8 @@ def _span(text: str) -> timedelta:
         raise Mistake(f"--next-update: {wrong}") from wrong
 
 
-def _values(given: Iterable[str]) -> dict[str, str]:
+def values_of(given: Iterable[str]) -> dict[str, str]:
+    """The values that were supplied on the command line."""
     pairs = [one.partition("=") for one in given]
     for name, equals, _ in pairs:
         if not name or not equals:

@@ -152,6 +152,7 @@ def freeze(policy: EscalationPolicy, model: PolicyModel) -> Rules:
         containment=spec.containment if model.target else (),
         digests={option.name: option_digest(policy, option) for option in spec.containment} if model.target else {},
         tiers=spec.tiers,
+        messages=spec.messages,
         reopen_window=spec.reopen_window,
         clocks=spec.clocks,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 PATIENCE = timedelta(minutes=1)
@@ -29,6 +29,8 @@ class Deferred:
     words: str
     retry_after: timedelta | None = None
     """When the receiver asked to be tried again; capped at five minutes."""
+    heard: bool = field(default=False, compare=False)
+    """Whether it was broken while it heard it, so that it may have it all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,11 @@ def overdue_at(intended_at: datetime, submitted_at: datetime) -> datetime:
     A minute after the intent; one that is older, because another leader died over it, gets a few seconds first.
     """
     return max(min(intended_at, submitted_at) + PATIENCE, submitted_at + _RESUMED)
+
+
+def pause_after(failures: int, failure: Deferred | Lost) -> timedelta:
+    """How long a sender that is alone is left in peace, ever longer up to five minutes."""
+    return max(_doubled((_RETRY[0], _LAP[1]), failures), _asked(failure))
 
 
 def exhausted(turn: Turn, failure: Failure) -> bool:

@@ -8,7 +8,17 @@ from typing import Any
 
 from tocsin.api.clock import PolicyClock
 from tocsin.api.objects import clip
-from tocsin.api.policy import EscalationPolicySpec, Mode, OnNoData, Option, PolicyModel, Signal, SignalKind, Tier
+from tocsin.api.policy import (
+    EscalationPolicySpec,
+    MessageRule,
+    Mode,
+    OnNoData,
+    Option,
+    PolicyModel,
+    Signal,
+    SignalKind,
+    Tier,
+)
 from tocsin.api.quantities import Comparison, format_duration, format_time, parse_duration, parse_time
 from tocsin.decide.defaults import SignalRule, digest
 from tocsin.decide.presets import PRESETS
@@ -64,6 +74,8 @@ def _lines(spec: EscalationPolicySpec) -> Iterator[tuple[str, str | None]]:
         yield from _under(f"containment.{option.name}", {"place": str(place + 1)} | _of_option(option))
     for clock in spec.clocks:
         yield from _under(f"clocks.{clock.preset}", _of_clock(clock))
+    for message in spec.messages:
+        yield from _under(f"messages.{message.name}", _of_message(message))
 
 
 def _under(thing: str, lines: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
@@ -130,6 +142,15 @@ def _of_clock(clock: PolicyClock) -> dict[str, Any]:
     default = preset.determine_within if preset else None
     within = default if clock.determine_within is None else clock.determine_within
     return {"determineWithin": "0s" if within is None else format_duration(within), "calendar": clock.calendar}
+
+
+def _of_message(message: MessageRule) -> dict[str, Any]:
+    return {
+        "template": message.template,
+        "when": message.when.value,
+        "tier": message.tier,
+        "repeats": format_duration(message.every) if message.every else None,
+    }
 
 
 Looser = Callable[[str, str], bool]
@@ -240,8 +261,20 @@ FIELDS: dict[str, Measure] = {
     # of a clock
     "determineWithin": Measure(_longer),
     "calendar": Measure(_differs, gone=False, added=True),  # without one weekends alone count, which is earlier
+    # of a message
+    "template": Measure(_differs),
+    "when": Measure(_differs),
+    "tier": Measure(_differs, gone=False),
+    "repeats": Measure(_longer, "every", gone=False),
 }
-_SECTIONS = {"models": "model", "signals": "signal", "tiers": "tier", "containment": "option", "clocks": "clock"}
+_SECTIONS = {
+    "models": "model",
+    "signals": "signal",
+    "tiers": "tier",
+    "containment": "option",
+    "clocks": "clock",
+    "messages": "message",
+}
 
 
 def _looser(name: str, old: str, new: str | None, before: Lines, after: Lines) -> str:

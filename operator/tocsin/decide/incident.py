@@ -14,6 +14,7 @@ from tocsin.decide.approval import overdue, unsettled, verdicts_due
 from tocsin.decide.clocks import STARTED, instants, open_clocks, owed_for_clocks, watch_clocks
 from tocsin.decide.containment import contain
 from tocsin.decide.defaults import SignalRule
+from tocsin.decide.drafting import due_drafts, next_due, plan_messages
 from tocsin.decide.executing import cut_short
 from tocsin.decide.facts import state_facts
 from tocsin.decide.flapping import carry_acknowledgements, follow_flapping, steady_at
@@ -196,14 +197,14 @@ def _finish(
     status = carry_acknowledgements(s, before, status)
     status = follow_lead(s, hold_acknowledgements(s, before, status))
     status = follow_silences(s, follow_flapping(s, before, status))
-    status = state_facts(s, plan_notices(s, before, status))
+    status = state_facts(s, plan_messages(s, plan_notices(s, before, status)))
     if _material(status) == _material(before):
         status = before
     notices = due_notices(s, status)
     fresh = [entry for entry in status.timeline if entry not in before.timeline]
     return Plan(
         status=status,
-        effects=(*effects, *notices),
+        effects=(*effects, *notices, *due_drafts(s, status)),
         events=tuple(_event(entry) for entry in fresh),
         look_again_at=_look_again(s, status, waits=waits),
     )
@@ -213,7 +214,7 @@ def _event(entry: TimelineEntry) -> Event:
     word = entry.what.split(" ", 1)[0].strip(":").capitalize()
     alarming = any(
         hint in entry.what
-        for hint in ("missed", "sustained", "missing", "Failed", "Reverted", "DidNotHelp", "not undone")
+        for hint in ("missed", "sustained", "missing", "Failed", "Reverted", "DidNotHelp", "not undone", "not drafted")
     )
     known = word if word in _REASONS else "Story"
     return Event(type="Warning" if alarming else "Normal", reason=known, message=entry.what)
@@ -249,7 +250,7 @@ def _look_again(s: Situation, status: IncidentStatus, *, waits: bool) -> datetim
     found += [
         deadline for tier in status.tiers for duty, deadline in open_deadlines(tier, status) if duty not in tier.missed
     ]
-    found += [*expiring(status), *verdicts_due(status), *changes_at(s)]
+    found += [*expiring(status), *verdicts_due(status), *next_due(s, status), *changes_at(s)]
     found += filter(None, [silent_until(s, status), steady_at(s, status)])
     if waits:
         found.append(s.now + SETTLE_CHECK)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Protocol, TypeVar
 
 from tocsin.api.decision import Decision, DecisionType
 from tocsin.api.incident import DecisionRecord, Held, IncidentStatus
@@ -24,7 +25,16 @@ LATE = timedelta(minutes=10)
 """So long a Decision may take from its creation to us before it is taken for one that was heard and dropped."""
 MOST = 90
 """More records there are not, however quickly people decide."""
-_ABOUT_POLICIES = (DecisionType.AUTHORISE, DecisionType.ATTEST, DecisionType.ACCEPT_CLOCK)
+_ELSEWHERE = (
+    DecisionType.AUTHORISE,
+    DecisionType.ATTEST,
+    DecisionType.ACCEPT_CLOCK,
+    DecisionType.APPROVE_MESSAGE,
+    DecisionType.REJECT_MESSAGE,
+    DecisionType.RELEASE_MESSAGE,
+    DecisionType.AUTHORISE_MESSAGE,
+)
+"""About a policy or a message, and judged there."""
 _ABOUT_CLOCKS = (
     DecisionType.START_CLOCK,
     DecisionType.DECLINE_CLOCK,
@@ -36,6 +46,18 @@ _OWN_ROSTER = (DecisionType.ACCEPT, DecisionType.DECIDE, *_ABOUT_CLOCKS)
 """What others than the people of the tiers may be asked for."""
 WORDS = 200
 """So many characters of a reason stand in the record; all of them stand in the Decision."""
+
+
+class Dated(Protocol):
+    """What became of something at an instant."""
+
+    @property
+    def time(self) -> datetime:
+        """When."""
+        ...
+
+
+Record = TypeVar("Record", bound=Dated)
 
 
 def hear(s: Situation, status: IncidentStatus) -> IncidentStatus:
@@ -57,7 +79,7 @@ def unheard(decisions: Iterable[Decision], status: IncidentStatus) -> list[Decis
     return [
         decision
         for decision in decisions
-        if decision.spec.type not in _ABOUT_POLICIES
+        if decision.spec.type not in _ELSEWHERE
         and decision.metadata.uid not in heard
         and not _forgotten(decision, status)
     ]
@@ -204,24 +226,24 @@ def _record(verdict: Verdict, decision: Decision, now: datetime) -> IncidentStat
         reason=clip(decision.spec.reason or "", WORDS),
         note=decision.spec.note.digest if decision.spec.note else None,
     )
-    records, through = _bounded((*verdict.status.decisions, record), verdict.status.decisions_through, now)
+    records, through = bounded((*verdict.status.decisions, record), verdict.status.decisions_through, now)
     word = "" if verdict.counted else " (did not count)"
     because = f" — {decision.spec.reason}" if decision.spec.reason else ""
     status = verdict.status.model_copy(update={"decisions": records, "decisions_through": through})
     return tell(status, now, [f"{decision.spec.by}: {decision.spec.type}{word}: {verdict.message}{because}"])
 
 
-def _bounded(
-    records: Sequence[DecisionRecord], through: datetime | None, now: datetime
-) -> tuple[tuple[DecisionRecord, ...], datetime | None]:
+def bounded(
+    records: Sequence[Record], through: datetime | None, now: datetime, *, heard: int = HEARD, most: int = MOST
+) -> tuple[tuple[Record, ...], datetime | None]:
     """Past the bound old ones are dropped, and the instant is kept up to which all were heard."""
-    if len(records) <= HEARD:
+    if len(records) <= heard:
         return tuple(records), through
     by_age = sorted(records, key=lambda record: record.time)
     dropped = [
         one
-        for place, one in enumerate(by_age[: len(records) - HEARD])
-        if one.time < now - LATE or place < len(records) - MOST
+        for place, one in enumerate(by_age[: len(records) - heard])
+        if one.time < now - LATE or place < len(records) - most
     ]
     if not dropped:
         return tuple(records), through

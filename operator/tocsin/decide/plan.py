@@ -58,7 +58,8 @@ class Notice:
     Contained, NotContained, CannotTell, Reverted, Undone, NotUndone, Rehearsed, GlassBroken, Unapproved, Classified,
     HandOver, HandedOver, Missed, Flapping, Steady, Recovered, Resolved; several are joined by a space. About legal
     clocks: ClockStarted, ClockAsked, ClockMoved, ClockDeclined, ClockSubmitted, ClockWarned, ClockUndetermined,
-    ClockMissed. About rules: RulesLoosened or PolicyRemoved."""
+    ClockMissed. About rules: RulesLoosened or PolicyRemoved. About messages: MessageDrafted to those who must approve,
+    or MessageReleased, which is the message itself."""
     subject: str
     text: str
     command: str
@@ -71,6 +72,8 @@ class Notice:
     """``<incident uid>/<tier>.<responder>``: what belongs together at a pager, for example its incident."""
     policy: str = ""
     """The policy whose rules it is about; empty in a notice about an incident."""
+    exact: bool = False
+    """Whether subject and text go out as they are, to the last byte, or not at all: they were approved so."""
 
     @property
     def to(self) -> str:
@@ -87,7 +90,19 @@ class Notify:
     intended_at: datetime
 
 
-Effect = Contain | Undo | Notify
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """Draft a message from a template: it is made once, under a name that follows from what it is made for."""
+
+    key: str
+    """``<incident uid>/<episode>/message/<rule>/<n>``."""
+    name: str
+    """The Message's."""
+    template: str
+    """In the policy's namespace, or else in the operator's."""
+
+
+Effect = Contain | Undo | Notify | Draft
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from tocsin.api.objects import Metadata
 from tocsin.decide import signals
 from tocsin.decide.defaults import SignalRule, freeze
 from tocsin.decide.incident import cause_to_open, plan
-from tocsin.decide.plan import Contain, Effect, Event, Notify, Undo
+from tocsin.decide.plan import Contain, Draft, Effect, Event, Notify, Undo
 from tocsin.decide.script import Cue, Question, Report, Script, contained, undone
 from tocsin.decide.signals import EPOCH, Answer
 from tocsin.decide.situation import (
@@ -296,6 +296,8 @@ class _Course:
         match effect:
             case Notify():
                 return Outcome(effect.key, "Done", now, "accepted")
+            case Draft():
+                return Outcome(effect.key, "Done", now, "drafted")
             case Contain() if effect.dry_run:
                 return Outcome(effect.key, "Rehearsed", now, "the API server would accept it")
             case Contain():

@@ -12,6 +12,7 @@ from typing import Literal
 
 from tocsin.api.decision import Decision
 from tocsin.api.incident import Incident
+from tocsin.api.message import Message
 from tocsin.api.policy import Mode, Rules
 from tocsin.api.responder import Responder
 from tocsin.api.silence import Silence
@@ -292,6 +293,17 @@ class Outcome:
     """Of a notice that was accepted: whom it went to."""
     into: str = ""
     """Of a notice that was not sent: the incident whose page stands for it."""
+    lacks: NotDrafted | None = None
+    """Of a message that was not drafted: why."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotDrafted:
+    """Why a template gave no message."""
+
+    reason: str
+    tried: str
+    """``<uid>/<generation>`` of the template; empty when there is none. With another one it is tried again."""
 
 
 class Budget(Enum):
@@ -374,3 +386,7 @@ class Situation:
     """The Silences of the namespace that are not over."""
     swung: tuple[datetime, ...] = ()
     """Of an incident that opens: when the pair's other incidents went from breach to recovery, or back."""
+    messages: Mapping[str, Message] = field(default_factory=dict)
+    """The messages about it by name."""
+    templates: Mapping[str, str] = field(default_factory=dict)
+    """By name: the templates that its rules name, each as ``<uid>/<generation>``; one that is not there is missing."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from tocsin.api.decision import Decision
 from tocsin.api.incident import Incident, IncidentStatus, TierStatus
@@ -53,12 +54,23 @@ def is_still_there(s: Situation, status: IncidentStatus, user: str) -> bool:
 
 def are_one(s: Situation, user: str, other: str) -> bool:
     """Whether two accounts are one person: the same user name, or members of the same name."""
-    return user == other or bool(_names(s, user) & _names(s, other))
+    return are_same(s.roster, user, other)
+
+
+def are_same(roster: Roster, user: str, other: str) -> bool:
+    """The same, of those of a roster."""
+    return user == other or bool(_names(roster, user) & _names(roster, other))
+
+
+def absent_for(roster: Roster, user: str, now: datetime) -> tuple[str, ...]:
+    """The absent whose deputy somebody is now."""
+    absent = (replaced(roster, role, user, now) for role in roster)
+    return tuple(dict.fromkeys(one for one in absent if one and one != user))[:8]
 
 
 def stood_in_for(s: Situation, status: IncidentStatus, user: str) -> tuple[str, ...]:
     """For whom somebody stands in now: the absent whose deputy they are, and who did not answer before them."""
-    absent = (replaced(s.roster, role, user, s.now) for role in s.roster)
+    absent = absent_for(s.roster, user, s.now)
     silent = (_silent(s, tier) for tier in status.tiers if tier.deputy == user)
     return tuple(dict.fromkeys(one for one in (*absent, *silent) if one and one != user))[:8]
 
@@ -88,7 +100,7 @@ def _acting(status: IncidentStatus, rule: Tier) -> tuple[str, ...]:
     return (accountable_of(tier, rule) if tier else rule.accountable, *rule.responsible)
 
 
-def _names(s: Situation, user: str) -> set[str]:
+def _names(roster: Roster, user: str) -> set[str]:
     """By what names a user stands in the namespace's rosters."""
-    members = (member for role in s.roster.values() for member in role.spec.members)
+    members = (member for role in roster.values() for member in role.spec.members)
     return {" ".join(member.name.casefold().split()) for member in members if member.user == user}

@@ -7,10 +7,12 @@ from typing import Any, Literal, NamedTuple
 
 from tocsin.api.decision import Decision, DecisionType
 from tocsin.api.incident import Incident
+from tocsin.api.message import Message, RecordState
 from tocsin.api.policy import EscalationPolicy, Rules, Target
 from tocsin.api.responder import Responder
 from tocsin.api.silence import Silence
 from tocsin.api.template import MessageTemplate
+from tocsin.decide.messages import unheard
 from tocsin.decide.roster import reachable
 from tocsin.decide.silences import is_about
 from tocsin.decide.staffing import told_by
@@ -20,7 +22,7 @@ from tocsin.observe.cluster import Name, Pair, Store, pair_of
 class Key(NamedTuple):
     """What a worker takes: a kind of work, and the pair or object that it is about."""
 
-    work: Literal["incident", "policy", "responder", "revision", "template"]
+    work: Literal["incident", "policy", "responder", "revision", "template", "message"]
     about: Pair | Name
 
 
@@ -42,6 +44,8 @@ def of_object(store: Store, kind: str, name: Name, before: Any, after: Any) -> I
                 yield from of_responder(store, name)
         case MessageTemplate():
             yield Wake(Key("template", name))
+            if _is_new(before, after):
+                yield from of_template(store, name)
         case Incident() as incident:
             yield Wake(Key("incident", pair_of(incident)), urgent=True)
             yield from of_kin(store, before, after)
@@ -49,12 +53,16 @@ def of_object(store: Store, kind: str, name: Name, before: Any, after: Any) -> I
             yield from _of_decision(store, name.namespace, decision)
         case Silence():
             yield from _of_silence(store, name, before, after)
+        case Message() as message:
+            yield Wake(Key("message", name))
+            if about := store.incident(Name(name.namespace, message.spec.incident_ref.name)):
+                yield Wake(Key("incident", pair_of(about)))
         case _ if kind == "EscalationPolicy":  # one that never could be read is gone: its key forgets it
             yield Wake(Key("policy", name))
 
 
 def _of_decision(store: Store, namespace: str, decision: Decision) -> Iterator[Wake]:
-    """The policy or the incident that it is about, and the incidents of a policy that go by it."""
+    """What somebody has decided on; a standing approval of messages is looked at when one is released."""
     spec = decision.spec
     if spec.policy_ref:
         policy = Name(namespace, spec.policy_ref.name)
@@ -63,8 +71,11 @@ def _of_decision(store: Store, namespace: str, decision: Decision) -> Iterator[W
             yield from _open(store.incidents_under(policy))
         if spec.type is DecisionType.ACCEPT_CLOCK:  # clocks go on in what is resolved
             yield from (Wake(Key("incident", pair_of(one))) for one in store.incidents_under(policy))
-    elif spec.incident_ref and (about := store.incident(Name(namespace, spec.incident_ref.name))):
-        yield Wake(Key("incident", pair_of(about)), urgent=True)
+    elif spec.incident_ref:
+        if about := store.incident(Name(namespace, spec.incident_ref.name)):
+            yield Wake(Key("incident", pair_of(about)), urgent=True)
+    elif spec.message_ref:
+        yield Wake(Key("message", Name(namespace, spec.message_ref.name)))
 
 
 def _of_silence(store: Store, name: Name, before: Silence | None, after: Silence | None) -> Iterator[Wake]:
@@ -132,10 +143,16 @@ def of_brake(store: Store, namespace: str, *, everywhere: bool) -> Iterator[Wake
 
 
 def of_trust(store: Store) -> Iterator[Wake]:
-    """Every open incident, and every policy that somebody attested: whether Decisions count has changed."""
+    """Every open incident, every policy that somebody attested and every message that somebody has judged.
+
+    Whether Decisions count has changed.
+    """
     yield from _open(store.incidents())
     for policy in store.attested():
         yield Wake(Key("policy", policy))
+    for message in store.messages():
+        if unheard(message, store.decisions_about(message)):
+            yield Wake(Key("message", Name(message.metadata.namespace, message.metadata.name)))
 
 
 def of_workload(store: Store, namespace: str, target: Target, *, came_or_went: bool) -> Iterator[Wake]:
@@ -165,6 +182,14 @@ def _is_new(before: Any, after: Any) -> bool:
     if before is None or after is None:
         return True
     return bool(before.metadata.uid != after.metadata.uid or before.metadata.generation != after.metadata.generation)
+
+
+def of_template(store: Store, name: Name) -> Iterator[Wake]:
+    """The incidents, of whatever namespace, that lack a message because a template of that name gave none."""
+    for incident in store.incidents():
+        records = incident.status.messages
+        if any(one.state is RecordState.NOT_DRAFTED and one.template == name.name for one in records):
+            yield Wake(Key("incident", pair_of(incident)))
 
 
 def _open(incidents: Iterable[Incident]) -> Iterator[Wake]:

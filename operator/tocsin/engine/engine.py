@@ -13,6 +13,8 @@ import structlog
 
 from tocsin.act.budget import BudgetLedger
 from tocsin.act.notify.courier import Courier
+from tocsin.act.notify.outlet import Outlet
+from tocsin.act.notify.senders import Senders
 from tocsin.api.policy import EscalationPolicy, Rules, Target
 from tocsin.apiserver import ApiError, ApiServer, NoAnswer, path
 from tocsin.clock import Clock
@@ -21,9 +23,11 @@ from tocsin.decide.situation import Memory, Trust
 from tocsin.engine import bearing, datasource, jumps
 from tocsin.engine.attestations import Attestations
 from tocsin.engine.bearing import Key, Wake
+from tocsin.engine.drafts import Drafts
 from tocsin.engine.incidents import Incidents, Unlucky
 from tocsin.engine.leader import Leader
 from tocsin.engine.looks import Looks
+from tocsin.engine.messages import Messages
 from tocsin.engine.pages import Pages
 from tocsin.engine.policies import Policies
 from tocsin.engine.posting import Posting
@@ -50,6 +54,8 @@ SEND_SHARE = 0.4
 """The share of the lease that must be left to send a notice: 2 s of the usual 5 s."""
 SEND_PATIENCE = 30.0
 """Seconds that a notice waits for so much of the lease; then any will do."""
+SEND_TIMEOUT = 10.0
+"""Seconds that a receiver has to answer."""
 GRACE = 3.0
 """Seconds that notices on their way get to end when the replica stops; what waits then gets a third of that."""
 
@@ -64,6 +70,9 @@ class Term:
     revisions: Revisions
     posting: Posting
     courier: Courier
+    messages: Messages
+    outlet: Outlet
+    drafts: Drafts
 
 
 @dataclass(slots=True)
@@ -182,6 +191,8 @@ class Engine:
             self.telemetry.prometheus_up.clear()  # a standby asks nothing, and must not speak for the leader
             self.telemetry.rebuilding.set(0)
             await _end(others if self.leader.holds() else [*others, *workers])
+            await term.drafts.close()
+            await term.outlet.close(GRACE)
             await term.courier.close(GRACE)
             if self.leader.holds():  # write down what came of the last notices, or the next leader sends them again
                 with suppress(TimeoutError):
@@ -192,7 +203,18 @@ class Engine:
 
     def _begin_term(self) -> Term:
         posting = Posting(self.api, self.clock, self.telemetry, self.identity)
-        courier = Courier(self.api, self.clock, self.settings.channels)
+        senders = Senders(self.settings.channels, SEND_TIMEOUT)
+        courier = Courier(self.api, self.clock, self.settings.channels, sender=senders)
+        outlet = Outlet(self.api, self.clock, senders)
+        drafts = Drafts(
+            api=self.api,
+            clock=self.clock,
+            store=self.store,
+            telemetry=self.telemetry,
+            namespace=self.namespace,
+            leads=self.leader.holds,
+            made=lambda name: self._queue.add(Key("message", name)),
+        )
         revisions = Revisions(self.api, self.clock, self._targets, self._is_open, self.leader.holds)
         rounds = Rounds(
             sources=self.sources,
@@ -215,6 +237,7 @@ class Engine:
             looks=Looks(self._targets, self.clock),
             budget=BudgetLedger(self.api, self.namespace, self.settings.budget),
             pages=Pages(courier, self.clock, self.store, self.settings.paging.every),
+            drafts=drafts,
             posting=posting,
             telemetry=self.telemetry,
             leads=self.leader.holds,
@@ -247,7 +270,21 @@ class Engine:
                 again=lambda name: self._queue.add(Key("policy", name)),
             ),
         )
-        return Term(rounds, incidents, policies, revisions, posting, courier)
+        messages = Messages(
+            namespace=self.namespace,
+            api=self.api,
+            clock=self.clock,
+            store=self.store,
+            courier=courier,
+            outlet=outlet,
+            posting=posting,
+            telemetry=self.telemetry,
+            leads=self.leader.holds,
+            may_send=self._may_send,
+            trust=self._is_trusted,
+            again=lambda name: self._queue.add(Key("message", name)),
+        )
+        return Term(rounds, incidents, policies, revisions, posting, courier, messages, outlet, drafts)
 
     def _may_send(self, waited: float) -> bool:
         """With much of the lease left; where that never is, because the API server is slow, a page is worth more."""
@@ -259,6 +296,8 @@ class Engine:
             waits = any(one.done_time is None for one in incident.status.effects)
             if not incident.resolved or waits or instants(incident.status):
                 self._queue.add(Key("incident", pair_of(incident)), urgent=True)
+            elif term.incidents.is_behind(incident):
+                self._queue.add(Key("incident", pair_of(incident)))
         for policy in self.store.policies():
             term.policies.guard(policy)
             self._queue.add(Key("policy", Name(policy.metadata.namespace, policy.metadata.name)))
@@ -266,6 +305,9 @@ class Engine:
             self._queue.add(Key("responder", name))
         for name in self.store.names("MessageTemplate"):
             self._queue.add(Key("template", name))
+        for message in self.store.messages():
+            if term.messages.waits(message):
+                self._queue.add(Key("message", Name(message.metadata.namespace, message.metadata.name)))
 
     async def _work(self, key: Key) -> None:
         """One piece of work; one that fails comes again, ever later, and never stops the others."""
@@ -282,6 +324,8 @@ class Engine:
                     await term.policies.work(name)
                 case Key("template", Name() as name):
                     await term.policies.work_template(name)
+                case Key("message", Name() as name):
+                    await term.messages.work(name)
                 case Key(_, name):
                     await term.policies.work_responder(Name(*name[:2]))
             self._failures.pop(key, None)

@@ -21,16 +21,18 @@ from tocsin.apiserver import ApiError, ApiServer, NoAnswer, path
 from tocsin.clock import Clock
 from tocsin.decide.clocks import instants, is_due
 from tocsin.decide.defaults import freeze
+from tocsin.decide.drafting import out_of_step
 from tocsin.decide.facts import was_joined
 from tocsin.decide.flapping import SWINGS
 from tocsin.decide.gist import gist
 from tocsin.decide.incident import HOLD_CHECK, cause_to_open, plan, reopens
 from tocsin.decide.people import unheard
-from tocsin.decide.plan import Contain, Notify, Plan, Undo
+from tocsin.decide.plan import Contain, Draft, Notify, Plan, Undo
 from tocsin.decide.situation import Budget, Memory, Outcome, Situation, Trust
 from tocsin.decide.tiers import is_contained, newly_missed
 from tocsin.engine.bearing import of_kin
 from tocsin.engine.brakes import braked
+from tocsin.engine.drafts import Drafts
 from tocsin.engine.looks import Looks
 from tocsin.engine.opening import open_incident
 from tocsin.engine.pages import Pages
@@ -93,6 +95,7 @@ class Incidents:
     looks: Looks
     budget: BudgetLedger
     pages: Pages
+    drafts: Drafts
     posting: Posting
     telemetry: Telemetry
     leads: Callable[[float], bool]
@@ -198,7 +201,23 @@ class Incidents:
             or bool(self._outcomes_of(pair, incident))
             or bool(unheard(decisions := self.store.decisions_of(incident), incident.status))
             or is_due(incident, decisions, self.clock.now())
+            or self.is_behind(incident, under_way)
         )
+
+    def is_behind(self, incident: Incident, under_way: Iterable[str] = ()) -> bool:
+        """Whether an incident's record is behind its messages."""
+        messages = self.store.messages_of(incident)
+        if not incident.status.messages and not messages:
+            return False
+        return out_of_step(incident, messages, self._templates(incident), under_way)
+
+    def _templates(self, incident: Incident, rules: Rules | None = None) -> dict[str, str]:
+        """The templates that an incident's messages are drafted from, each with its version."""
+        rules, namespace = rules or incident.rules, incident.metadata.namespace
+        named = {one.template for one in rules.messages} if rules else set()
+        names = named | {one.template for one in incident.status.messages}
+        found = {name: self.drafts.version_of(namespace, name) for name in names}
+        return {name: version for name, version in found.items() if version}
 
     def _policy(self, pair: Pair) -> EscalationPolicy | None:
         return self.builtin(pair) or self.store.policy(pair.namespace, pair.policy)
@@ -291,6 +310,8 @@ class Incidents:
             shared=next((one.status.upstream for one in children if one.status.upstream), ""),
             silences=self.store.silences(pair.namespace, self.clock.now()),
             swung=() if incident.status.opened_time else self._swung(pair, incident),
+            messages=self.store.messages_of(incident),
+            templates=self._templates(incident, rules),
         )
 
     async def _say_rules_are_missing(self, incident: Incident) -> None:
@@ -416,8 +437,13 @@ class Incidents:
         """Do the effects whose intents are written; tells whether something is to be decided at once."""
         writes = [effect for effect in decided.effects if isinstance(effect, Contain | Undo)]
         for effect in decided.effects:
-            if isinstance(effect, Notify):
-                self._notify(pair, effect)
+            match effect:
+                case Notify():
+                    self._notify(pair, effect)
+                case Draft():
+                    self._draft(pair, incident, situation.rules, effect)
+                case _:
+                    pass
         for effect in writes:
             await self._carry_out(pair, incident, situation, effect)
         return bool(writes)
@@ -440,6 +466,15 @@ class Incidents:
         self._under_way.setdefault(pair, set()).add(effect.key)
         responder = self.store.responder(pair.namespace, effect.notice.responder)
         self.pages.submit(pair.policy, effect, responder, self.may_send, report, free)
+
+    def _draft(self, pair: Pair, incident: Incident, rules: Rules, effect: Draft) -> None:
+        def report(outcome: Outcome) -> None:
+            self._under_way.get(pair, set()).discard(effect.key)
+            self._outcomes.setdefault(pair, {})[effect.key] = outcome
+            self.again(pair)
+
+        self._under_way.setdefault(pair, set()).add(effect.key)
+        self.drafts.submit(incident, rules, effect, report)
 
     async def _carry_out(self, pair: Pair, incident: Incident, situation: Situation, effect: Contain | Undo) -> None:
         """Carry out a containment, after a last look at the brakes that are never frozen, or an undo."""

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from tocsin.api.decision import Decision, DecisionType
 from tocsin.api.incident import Incident
+from tocsin.api.message import Message
 from tocsin.api.objects import API_VERSION
 from tocsin.api.policy import EscalationPolicy, Target
 from tocsin.api.responder import Responder
@@ -27,14 +28,16 @@ PLURALS = {
     "Decision": "decisions",
     "MessageTemplate": "messagetemplates",
     "Silence": "silences",
+    "Message": "messages",
 }
-MODELS: dict[str, type[EscalationPolicy | Responder | Incident | Decision | MessageTemplate | Silence]] = {
+MODELS: dict[str, type[EscalationPolicy | Responder | Incident | Decision | MessageTemplate | Message | Silence]] = {
     "EscalationPolicy": EscalationPolicy,
     "Responder": Responder,
     "Incident": Incident,
     "Decision": Decision,
     "MessageTemplate": MessageTemplate,
     "Silence": Silence,
+    "Message": Message,
 }
 PAGE = "100"
 KIN = 32
@@ -56,6 +59,14 @@ class Name(NamedTuple):
     name: str
 
 
+class Subject(NamedTuple):
+    """What a Decision is about, by the name that it gives."""
+
+    kind: str
+    namespace: str
+    name: str
+
+
 class Slot(NamedTuple):
     """One object of the store: its version for ordering, and the parsed object; None when it cannot be read."""
 
@@ -71,9 +82,9 @@ class Store:
     def __init__(self) -> None:
         self._slots: dict[str, dict[str, dict[str, Slot]]] = {kind: {} for kind in MODELS}
         """By kind, namespace and name."""
-        self._decisions_of: dict[Name, set[Name]] = {}
-        self._decisions_on: dict[Name, set[Name]] = {}
-        """By policy."""
+        self._decisions_on: dict[Subject, set[Name]] = {}
+        self._messages_of: dict[Name, set[Name]] = {}
+        """By incident."""
         self._incidents_of: dict[Pair, set[Name]] = {}
         self._incidents_under: dict[Name, set[Name]] = {}
         self._incidents_on: dict[tuple[str, Target], set[Name]] = {}
@@ -127,12 +138,11 @@ class Store:
 
     def _index(self, kind: str, name: Name, parsed: Any) -> None:
         match parsed:
-            case Decision() if parsed.spec.incident_ref:
+            case Decision():
+                self._decisions_on.setdefault(_subject_of(name, parsed), set()).add(name)
+            case Message():
                 incident = Name(name.namespace, parsed.spec.incident_ref.name)
-                self._decisions_of.setdefault(incident, set()).add(name)
-            case Decision() if parsed.spec.policy_ref:
-                policy = Name(name.namespace, parsed.spec.policy_ref.name)
-                self._decisions_on.setdefault(policy, set()).add(name)
+                self._messages_of.setdefault(incident, set()).add(name)
             case EscalationPolicy():
                 for model in parsed.spec.models:
                     if model.target:
@@ -152,10 +162,10 @@ class Store:
     def _forget(self, kind: str, name: Name) -> None:
         known = self._slots[kind].get(name.namespace, {}).pop(name.name, None)
         match known.parsed if known else None:
-            case Decision() as decision if decision.spec.incident_ref:
-                self._decisions_of.get(Name(name.namespace, decision.spec.incident_ref.name), set()).discard(name)
-            case Decision() as decision if decision.spec.policy_ref:
-                self._decisions_on.get(Name(name.namespace, decision.spec.policy_ref.name), set()).discard(name)
+            case Decision() as decision:
+                self._decisions_on.get(_subject_of(name, decision), set()).discard(name)
+            case Message() as message:
+                self._messages_of.get(Name(name.namespace, message.spec.incident_ref.name), set()).discard(name)
             case EscalationPolicy() as policy:
                 for model in policy.spec.models:
                     if model.target:
@@ -280,32 +290,60 @@ class Store:
     def decisions_of(self, incident: Incident) -> tuple[Decision, ...]:
         """The Decisions that refer to an incident, and what was authorised and accepted of its policy."""
         metadata = incident.metadata
-        names = self._decisions_of.get(Name(metadata.namespace, metadata.name), ())
-        mine = [slot.parsed for name in names if (slot := self.slot("Decision", name)) and slot.parsed]
+        mine = self._decided(Subject("Incident", metadata.namespace, metadata.name))
         namespace, policy = metadata.namespace, incident.spec.policy_ref.name
         return (*mine, *self.authorisations(namespace, policy), *self.acceptances(namespace, policy))
 
     def authorisations(self, namespace: str, policy: str) -> tuple[Decision, ...]:
         """The Authorise Decisions for the options of a policy."""
-        return tuple(self._decisions_about(Name(namespace, policy), DecisionType.AUTHORISE))
+        return tuple(self._on_policy(Name(namespace, policy), DecisionType.AUTHORISE))
 
     def acceptances(self, namespace: str, policy: str) -> tuple[Decision, ...]:
         """The AcceptClock Decisions for the clocks of a policy."""
-        return tuple(self._decisions_about(Name(namespace, policy), DecisionType.ACCEPT_CLOCK))
+        return tuple(self._on_policy(Name(namespace, policy), DecisionType.ACCEPT_CLOCK))
 
     def attests(self, namespace: str, policy: str) -> tuple[Decision, ...]:
         """The Attest Decisions for the rules of a policy."""
-        return tuple(self._decisions_about(Name(namespace, policy), DecisionType.ATTEST))
+        return tuple(self._on_policy(Name(namespace, policy), DecisionType.ATTEST))
 
     def attested(self) -> list[Name]:
         """The policies, there or not, about whose rules there is an Attest Decision."""
-        return [name for name in self._decisions_on if any(self._decisions_about(name, DecisionType.ATTEST))]
+        policies = [Name(one.namespace, one.name) for one in self._decisions_on if one.kind == "EscalationPolicy"]
+        return [name for name in policies if any(self._on_policy(name, DecisionType.ATTEST))]
 
-    def _decisions_about(self, policy: Name, type_: DecisionType) -> Iterator[Decision]:
-        for name in self._decisions_on.get(policy, ()):
-            slot = self.slot("Decision", name)
-            if slot and slot.parsed and slot.parsed.spec.type is type_:
-                yield slot.parsed
+    def _on_policy(self, policy: Name, type_: DecisionType) -> Iterator[Decision]:
+        for decision in self._decided(Subject("EscalationPolicy", *policy)):
+            if decision.spec.type is type_:
+                yield decision
+
+    def message(self, name: Name) -> Message | None:
+        """A message, if it is there and can be read."""
+        slot = self.slot("Message", name)
+        return slot.parsed if slot else None
+
+    def messages(self) -> Iterator[Message]:
+        """The messages that can be read."""
+        return self._parsed("Message")
+
+    def messages_of(self, incident: Incident) -> dict[str, Message]:
+        """The messages about this very incident by name."""
+        metadata = incident.metadata
+        found = [self.message(name) for name in self._messages_of.get(Name(metadata.namespace, metadata.name), ())]
+        return {one.metadata.name: one for one in found if one and one.spec.incident_ref.uid == metadata.uid}
+
+    def decisions_about(self, message: Message) -> tuple[Decision, ...]:
+        """The Decisions that refer to a message."""
+        return self._decided(Subject("Message", message.metadata.namespace, message.metadata.name))
+
+    def authorised(self, message: Message) -> tuple[Decision, ...]:
+        """The standing approvals of its namespace for its template."""
+        reference = message.spec.template_ref
+        found = self._decided(Subject("MessageTemplate", message.metadata.namespace, reference.name))
+        return tuple(one for one in found if one.spec.template_ref and one.spec.template_ref.uid == reference.uid)
+
+    def _decided(self, subject: Subject) -> tuple[Decision, ...]:
+        slots = (self.slot("Decision", name) for name in self._decisions_on.get(subject, ()))
+        return tuple(slot.parsed for slot in slots if slot and slot.parsed)
 
     def unreadable(self) -> list[tuple[str, Name, str]]:
         """The objects that cannot be read, with what is wrong in them."""
@@ -325,6 +363,19 @@ def _failing(name: Name, incident: Incident) -> Iterator[tuple[str, tuple[dateti
     opened_at = incident.status.opened_time
     if opened_at and incident.rules and not incident.resolved:
         yield from ((upstream, (opened_at, name)) for upstream in incident.rules.model.upstream)
+
+
+def _subject_of(name: Name, decision: Decision) -> Subject:
+    spec = decision.spec
+    references = {
+        "Incident": spec.incident_ref,
+        "EscalationPolicy": spec.policy_ref,
+        "Message": spec.message_ref,
+        "MessageTemplate": spec.template_ref,
+    }
+    found = ((kind, one.name) for kind, one in references.items() if one)
+    kind, about = next(found, ("", ""))
+    return Subject(kind, name.namespace, about)
 
 
 def _path(name: Name) -> str:

@@ -58,3 +58,8 @@ spec:
   policyName: {{ .name }}
   validationActions: [Deny]
 {{- end -}}
+
+{{/* Who has edited a message, when the requester has edited it as well: each once, the requester last. */}}
+{{- define "tocsin.editors" -}}
+(has(oldObject.spec.editedBy) ? oldObject.spec.editedBy : []).filter(one, one != request.userInfo.username) + [request.userInfo.username]
+{{- end -}}

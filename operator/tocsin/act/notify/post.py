@@ -27,6 +27,7 @@ from tocsin.act.notify.address import PagerDuty, Webhook
 from tocsin.act.notify.reach import OutOfReach, Reach
 from tocsin.api.objects import Severity, clip
 from tocsin.decide.delivery import Accepted, Answer, Deferred, Lost, Refused
+from tocsin.decide.messages import Broadcast
 from tocsin.decide.plan import Notice
 
 VERSION = "1"
@@ -61,6 +62,23 @@ def webhook_body(notice: Notice) -> bytes:
             "command": notice.command,
             "resolves": notice.resolves,
             "policy": notice.policy,
+        }
+    )
+
+
+def broadcast_body(broadcast: Broadcast) -> bytes:
+    """What the organisation's sender gets, as JSON in a fixed order: whom it reaches is its own business."""
+    return _json(
+        {
+            "version": VERSION,
+            "key": broadcast.key,
+            "message": broadcast.message,
+            "namespace": broadcast.namespace,
+            "audience": broadcast.audience,
+            "phase": broadcast.phase,
+            "texts": [{"language": one.language, "subject": one.subject, "body": one.body} for one in broadcast.texts],
+            "digest": broadcast.digest,
+            "incident": hashlib.sha256(broadcast.incident_uid.encode()).hexdigest(),
         }
     )
 
@@ -118,8 +136,14 @@ class Post:
 
     async def webhook(self, address: Webhook, notice: Notice) -> Answer:
         """Send our own JSON."""
-        body = webhook_body(notice)
-        headers = {"Idempotency-Key": notice.key}
+        return await self._signed(address, notice.key, webhook_body(notice))
+
+    async def broadcast(self, address: Webhook, broadcast: Broadcast) -> Answer:
+        """Hand a message to the organisation's sender."""
+        return await self._signed(address, broadcast.key, broadcast_body(broadcast))
+
+    async def _signed(self, address: Webhook, key: str, body: bytes) -> Answer:
+        headers = {"Idempotency-Key": key}
         if address.token:
             headers["Authorization"] = f"Bearer {address.token}"
         if address.signing_key:
@@ -170,7 +194,7 @@ def judge(status: int, headers: Mapping[str, str]) -> Answer:
     if 200 <= status < 300:
         return Accepted(str(status))
     if status in _AGAIN or status >= 500:
-        return Deferred(f"answered {status}", retry_after(headers))
+        return Deferred(f"answered {status}", retry_after(headers), heard=status >= 500)
     if 300 <= status < 400:
         return Refused(f"answered {status}: redirects are not followed, put the final address into key url")
     return Refused(f"answered {status}")

@@ -79,7 +79,7 @@ class Relay:
             "body_format": apprise.NotifyFormat.TEXT,
         }
         try:
-            service = self._service(url)
+            service = self._service(url, "upstream" if notice.exact else "truncate")
             if service is None:
                 return Refused(f"key url is not what Apprise expects after {scheme}://")
             accepted = service.notify(**message)
@@ -87,11 +87,11 @@ class Relay:
             return Lost(f"{scheme} failed with {type(error).__name__}, perhaps sent")
         return Accepted(scheme) if accepted else Lost(f"{scheme} did not accept, perhaps sent")
 
-    def _service(self, url: str) -> Any | None:
+    def _service(self, url: str, overflow: str) -> Any | None:
         parts = url_to_dict(url)  # type: ignore[no-untyped-call]  # Apprise has no types there
         if not parts:
             return None
         for name in _DROPPED:
             parts.pop(name, None)
-        parts |= {"redirect": False, "verify": True, "cto": self._timeout, "rto": self._timeout, "overflow": "truncate"}
+        parts |= {"redirect": False, "verify": True, "cto": self._timeout, "rto": self._timeout, "overflow": overflow}
         return apprise.Apprise.instantiate(parts, asset=self._asset)

@@ -9,7 +9,8 @@ from tocsin.act.notify.address import Address, Apprise, PagerDuty, Webhook
 from tocsin.act.notify.post import Post
 from tocsin.act.notify.reach import Reach, Resolver
 from tocsin.act.notify.relay import Relay
-from tocsin.decide.delivery import Answer
+from tocsin.decide.delivery import Answer, Refused
+from tocsin.decide.messages import Broadcast
 from tocsin.decide.plan import Notice
 from tocsin.settings import ChannelSettings
 
@@ -49,6 +50,12 @@ class Senders:
                 return await self._relay.send(address, notice)
             case _:
                 assert_never(address)
+
+    async def broadcast(self, address: Address, broadcast: Broadcast) -> Answer:
+        """One try; only a webhook takes a message as it is, in every language, and can tell a repetition."""
+        if not isinstance(address, Webhook):
+            return Refused(f"Secret {broadcast.secret}: messages go to a Webhook: set key type to Webhook")
+        return await self._post.broadcast(address, broadcast)
 
     async def close(self) -> None:
         """Close connections; threads that hang are left to their own time-outs."""
