@@ -113,7 +113,10 @@ _AUTHORISE = (
 _ATTEST = (
     "spec: Invalid value: Attest requires policyRef and digest, which stands in the policy's status; it takes no option"
 )
-_INCIDENT = "spec: Invalid value: incidentRef is required, but for Authorise, Attest and AcceptClock, which name a policyRef, and for decisions on messages"
+_INCIDENT = (
+    "spec: Invalid value: incidentRef is required, but for Authorise, Attest and AcceptClock, which name a policyRef,"
+    " and for decisions on messages"
+)
 _OF_CLOCK = "clock is required to start, decline, move, accept or submit one, and goes with nothing else"
 _ANCHORS = "anchors are required to start a clock, exactly one to move it, and go with nothing else"
 _AWARE = "{type: Aware, time: '2026-11-23T14:32:00Z'}"
@@ -708,7 +711,8 @@ REFUSED = (
         "Decision",
         "a decision on a message and an incident",
         f"{{type: RejectMessage, messageRef: {{name: m, uid: u}}, digest: '{DIGEST}', reason: read}}",
-        "incidentRef is required, but for Authorise, Attest and AcceptClock, which name a policyRef, and for decisions on messages",
+        "incidentRef is required, but for Authorise, Attest and AcceptClock, which name a policyRef,"
+        " and for decisions on messages",
     ),
     Refused(
         "Decision",

@@ -16,12 +16,14 @@ from tests.cluster.access import Access
 from tests.decide.test_tiers import an_entered
 from tocsin.api.decision import Decision
 from tocsin.api.incident import IncidentStatus
+from tocsin.api.legalnote import text_digest
 from tocsin.apiserver import ApiServer
 from tocsin.cli.acts import ACTS, Act
 from tocsin.cli.clock import TYPES, fields_of
 from tocsin.cli.desk import PATIENCE, Desk
 from tocsin.cli.files import Mistake
 from tocsin.cli.main import main, parser
+from tocsin.cli.noting import note_text
 from tocsin.decide.presets import PRESETS
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -793,7 +795,8 @@ def about_clocks(office: Office, happens: Callable[[], None], *words: str) -> in
             desk = Desk(api, office.namespace, Meanwhile(happens), ask=lambda _: True)
             if arguments.word == "accept":
                 return await desk.accept_clock(arguments.policy, arguments.clock, arguments.reason, yes=False)
-            return await desk.clock(TYPES[arguments.word], arguments.incident, fields_of(arguments, T0))
+            note = note_text(arguments.note_file) if arguments.note_file else None
+            return await desk.clock(TYPES[arguments.word], arguments.incident, fields_of(arguments, T0), note)
         finally:
             await api.close()
 
@@ -825,6 +828,23 @@ def test_a_clock_is_started_under_the_persons_own_name(
     assert (code, capsys.readouterr().out) == (
         (0, "due tomorrow\n") if counted else (1, "did not count: due tomorrow\n")
     )
+
+
+def test_what_is_privileged_of_a_reason_stands_beside_a_clocks_decision(
+    office: Office, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    office.say(clocks=(BANK,))
+    advice = tmp_path / "advice.txt"
+    advice.write_text("counsel says that it does not apply")
+    words = ("decline", "fraud-1", "--clock", "us-bank-36h", "--reason", "on advice", "--note-file", str(advice))
+
+    assert about_clocks(office, lambda: office.answer(counted=True, message="one of two"), *words) == 0
+
+    (decision,) = office.decisions()
+    assert decision.spec.note is not None
+    kept = office.cluster.get("legalnote", decision.spec.note.name, office.namespace)
+    assert (kept["spec"]["text"], decision.spec.note.digest) == (advice.read_text(), text_digest(advice.read_text()))
+    assert "counsel" not in capsys.readouterr().out
 
 
 def test_a_clock_that_the_incident_does_not_have_is_named_with_those_it_has(office: Office) -> None:

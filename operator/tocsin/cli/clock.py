@@ -8,6 +8,7 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -19,6 +20,7 @@ from tocsin.api.decision import DecisionType
 from tocsin.api.incident import Incident
 from tocsin.api.quantities import format_time, parse_time
 from tocsin.cli.files import Mistake
+from tocsin.cli.noting import add_note_file, note_text
 from tocsin.clock import SystemClock
 from tocsin.decide.clocks import clock_words, due_time, open_ones, remarks, time_left
 from tocsin.decide.presets import PRESETS
@@ -69,6 +71,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         parser.add_argument(
             "--reason", required=type_ is not DecisionType.MARK_SUBMITTED, help="why; it stays on record"
         )
+        add_note_file(parser)
         _namespace(parser)
         parser.set_defaults(run=run, word=word)
     help_ = "stand for the numbers of a clock that were not read in a primary text"
@@ -94,10 +97,11 @@ def _namespace(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Decide in the cluster of the kubeconfig."""
     fields = fields_of(arguments, SystemClock().now())
-    return asyncio.run(_decide(arguments, fields))
+    file: Path | None = getattr(arguments, "note_file", None)
+    return asyncio.run(_decide(arguments, fields, note_text(file) if file else None))
 
 
-async def _decide(arguments: argparse.Namespace, fields: dict[str, Any]) -> int:
+async def _decide(arguments: argparse.Namespace, fields: dict[str, Any], note: str | None) -> int:
     from tocsin.cli.desk import Desk, asked
     from tocsin.cli.looking import connected
 
@@ -106,7 +110,7 @@ async def _decide(arguments: argparse.Namespace, fields: dict[str, Any]) -> int:
         desk = Desk(api, arguments.namespace or default, SystemClock(), ask=ask)
         if arguments.word == "accept":
             return await desk.accept_clock(arguments.policy, arguments.clock, arguments.reason, yes=arguments.yes)
-        return await desk.clock(TYPES[arguments.word], arguments.incident.rpartition("/")[2], fields)
+        return await desk.clock(TYPES[arguments.word], arguments.incident.rpartition("/")[2], fields, note)
 
 
 def fields_of(arguments: argparse.Namespace, now: datetime) -> dict[str, Any]:

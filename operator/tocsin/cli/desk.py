@@ -199,7 +199,7 @@ class Desk:
         )
         return 0
 
-    async def clock(self, type_: DecisionType, name: str, fields: Mapping[str, Any]) -> int:
+    async def clock(self, type_: DecisionType, name: str, fields: Mapping[str, Any], note: str | None = None) -> int:
         """Say something of a legal clock of an incident; 1 when it did not count, 0 when no verdict came yet."""
         incident = await self._incident(name)
         known = [one.name for one in incident.status.clocks]
@@ -209,7 +209,8 @@ class Desk:
                 f"see how far they are: kubectl tocsin clock list {name} -n {self._namespace}",
             )
         reference = {"name": incident.metadata.name, "uid": incident.metadata.uid}
-        made = await self._create({"type": type_, "incidentRef": reference, **fields}, type_.right)
+        noted = {"note": await self.note(incident, note)} if note is not None else {}
+        made = await self._create({"type": type_, "incidentRef": reference, **fields, **noted}, type_.right)
         deadline = self._clock.monotonic() + PATIENCE
         return 0 if await self._said(name, made["metadata"], deadline, alone=True) else 1
 
