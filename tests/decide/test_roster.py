@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.builders import HOUR, T0
-from tocsin.api.responder import Responder
+from tocsin.api.responder import Responder, Weekday
 from tocsin.decide.roster import WEEK, channels_of, cycle, deputy, faults, holes, on_duty, reachable, until
 
 DAY = timedelta(days=1)
@@ -205,6 +205,14 @@ def test_a_hole_is_seen_a_week_ahead() -> None:
     assert list(holes(roster, "owners", T0)) == [(T0 + 2 * DAY, T0 + 3 * DAY)]
     assert list(holes(roster, "owners", T0 - 6 * DAY)) == []
     assert until(roster, "owners", T0) == T0 + DAY
+
+
+def test_a_swap_in_three_weeks_is_foreseen_though_hours_begin_and_end_every_day() -> None:
+    swap = {"user": "ben", "from": T0 + 20 * DAY, "until": T0 + 21 * DAY}
+    rotation = {"order": ["ada"], "start": "2026-11-23T09:00", "overrides": [swap]}
+    hours = {"from": "09:00", "until": "17:00", "days": list(Weekday), "otherwise": "owners"}
+    roster = a_roster(a_role("owners", "ada", "ben", rotation=rotation, workingHours=hours))
+    assert until(roster, "owners", T0) == T0 + 20 * DAY
 
 
 def test_weeks_of_one_person_have_no_end() -> None:

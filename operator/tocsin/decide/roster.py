@@ -20,8 +20,9 @@ WEEK, SECOND = timedelta(days=7), timedelta(seconds=1)
 _DAYS = tuple(Weekday)
 _IN_A_ROW = 16
 """So many roles may stand in for each other; what is named after them is not looked at."""
-_FORESEEN = 30
-"""So many changes are looked through for the next person; who is on duty then, is so for long."""
+_FORESEEN, _MOST = timedelta(weeks=4), 400
+"""So far ahead, and through so many changes, the next person is looked for: who is on duty then, is so for long.
+Several roles that stand in for each other have a few changes a day."""
 
 Roster = Mapping[str, Responder]
 
@@ -115,9 +116,11 @@ def cycle(roster: Roster, name: str) -> tuple[str, ...]:
 def until(roster: Roster, name: str, at: datetime) -> datetime | None:
     """When somebody else than now is on duty for a role, or nobody; None when that is not foreseen."""
     now = on_duty(roster, name, at)
-    for _, instant in zip(range(_FORESEEN), _changes(roster, name, at), strict=False):
+    for number, instant in enumerate(_changes(roster, name, at)):
         if on_duty(roster, name, instant) != now:
             return instant
+        if number >= _MOST or instant - at > _FORESEEN:
+            break
     return None
 
 
