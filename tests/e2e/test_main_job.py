@@ -167,7 +167,8 @@ def reads_like_a_report(stage: Stage) -> None:
         f"State: Helped Summary: roll Deployment/credit back from revision 2 ({IMAGE}) to revision 1 ({IMAGE})",
     ]
     for tier in stage.incident()["status"]["tiers"][:2]:
-        times = f"Acknowledge Deadline: {tier['acknowledgeDeadline']} Entered Time: {tier['enteredTime']}"
+        deadline, entered = tier["acknowledgeDeadline"], tier["enteredTime"]
+        times = f"Acknowledge Deadline: {deadline} Carried: false Entered Time: {entered}"
         facts.append(f"{times} Missed: Acknowledge Name: {tier['name']} Reason: {tier['reason']}")
     assert [fact for fact in facts if fact not in report] == []
 

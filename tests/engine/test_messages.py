@@ -91,6 +91,7 @@ class Room:
         """A leader that remembers nothing but what the cluster does."""
         self.courier, self.outlet, self.posting = FakeCourier(), FakeOutlet(), FakePosting()
         self.asked: list[Name] = []
+        self.told: list[Message] = []
         given: dict[str, Any] = {"courier": self.courier, "outlet": self.outlet, "posting": self.posting}
         self.leads = True
         server: Any = self.server
@@ -104,6 +105,7 @@ class Room:
             may_send=lambda _: True,
             trust=self.trust,
             again=self.asked.append,
+            tell=self.told.append,
             **given,
         )
 
@@ -137,6 +139,19 @@ def test_who_must_approve_is_asked_once_whatever_comes_of_it() -> None:
     room.go()
     assert room.courier.taken == {}
     assert [event.reason for event in room.posting.events] == []
+
+
+def test_its_incident_hears_of_whatever_was_written_though_it_comes_back_as_no_news() -> None:
+    room = Room()
+    room.go()
+    room.approved()
+    room.go()
+    assert [one.status.state for one in room.told] == ["Draft", "Approved"]
+    room.decide("ReleaseMessage", "max")
+    room.server.answers = [NoAnswer("lost")]
+    with pytest.raises(NoAnswer):
+        room.go()
+    assert room.told[-1].status == room.server.message.status
 
 
 def test_those_who_were_asked_in_vain_are_asked_no_more() -> None:

@@ -202,6 +202,8 @@ def _line(roster: Roster, name: str, at: datetime, left: set[str]) -> Iterator[D
             yield Duty(name, members[user])
     if spec.escalate_to:
         yield from _line(roster, spec.escalate_to, at, left)
+    if spec.working_hours:  # at work all may be absent: better those of other hours than nobody
+        yield from _line(roster, spec.working_hours.otherwise, at, left)
 
 
 def _order(spec: ResponderSpec, at: datetime) -> Iterator[str]:

@@ -55,8 +55,7 @@ def of_object(store: Store, kind: str, name: Name, before: Any, after: Any) -> I
             yield from _of_silence(store, name, before, after)
         case Message() as message:
             yield Wake(Key("message", name))
-            if about := store.incident(Name(name.namespace, message.spec.incident_ref.name)):
-                yield Wake(Key("incident", pair_of(about)))
+            yield from of_message(store, message)
         case _ if kind == "EscalationPolicy":  # one that never could be read is gone: its key forgets it
             yield Wake(Key("policy", name))
 
@@ -76,6 +75,12 @@ def _of_decision(store: Store, namespace: str, decision: Decision) -> Iterator[W
             yield Wake(Key("incident", pair_of(about)), urgent=True)
     elif spec.message_ref:
         yield Wake(Key("message", Name(namespace, spec.message_ref.name)))
+
+
+def of_message(store: Store, message: Message) -> Iterator[Wake]:
+    """The incident that keeps a record of it."""
+    if about := store.incident(Name(message.metadata.namespace, message.spec.incident_ref.name)):
+        yield Wake(Key("incident", pair_of(about)))
 
 
 def _of_silence(store: Store, name: Name, before: Silence | None, after: Silence | None) -> Iterator[Wake]:

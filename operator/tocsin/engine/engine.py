@@ -283,6 +283,7 @@ class Engine:
             may_send=self._may_send,
             trust=self._is_trusted,
             again=lambda name: self._queue.add(Key("message", name)),
+            tell=lambda message: self._wake(bearing.of_message(self.store, message)),
         )
         return Term(rounds, incidents, policies, revisions, posting, courier, messages, outlet, drafts)
 

@@ -46,6 +46,8 @@ class Messages:
     trust: Callable[[bool], Awaitable[tuple[Trust, datetime | None]]]
     """Whether Decisions can be trusted and since when; with True it is read anew."""
     again: Callable[[Name], None]
+    tell: Callable[[Message], None]
+    """Have its incident keep up with it: what we wrote ourselves comes back from the watch as no news."""
     _sendings: dict[Name, dict[str, Sending]] = field(default_factory=dict)
     _outcomes: dict[Name, dict[str, Outcome]] = field(default_factory=dict)
     """What came of deliveries and notices and is not in a status yet."""
@@ -124,11 +126,15 @@ class Messages:
         if raw is None:
             return message
         self.store.put("Message", raw)
-        return Message.model_validate(raw)
+        written = Message.model_validate(raw)
+        self.tell(written)
+        return written
 
     async def _read(self, message: Message) -> None:
         metadata = message.metadata
-        self.store.put("Message", await self.api.get(path(API_VERSION, "messages", metadata.namespace, metadata.name)))
+        raw = await self.api.get(path(API_VERSION, "messages", metadata.namespace, metadata.name))
+        self.store.put("Message", raw)
+        self.tell(Message.model_validate(raw))
 
     def _act(self, name: Name, before: MessageStatus, written: Message, decided: MessagePlan) -> None:
         """Send what the written status intends; one that is on its way already keeps its turn."""
