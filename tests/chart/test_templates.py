@@ -136,6 +136,23 @@ def test_the_ready_made_templates_carry_the_organisations_words(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
+    ("values", "sender"),
+    [
+        pytest.param("", None, id="a person sends them"),
+        pytest.param("messageTemplates: {sender: broadcast}", "broadcast", id="by the Secret of that name"),
+    ],
+)
+def test_by_what_the_ready_made_templates_for_outsiders_are_sent(
+    tmp_path: Path, values: str, sender: str | None
+) -> None:
+    every = objects(tmp_path, values)
+    made = [MessageTemplate.model_validate(one) for (kind, _), one in every.items() if kind == "MessageTemplate"]
+    outside = {Audience.CUSTOMERS, Audience.PARTNERS, Audience.MEDIA}
+    found = {one.spec.audience: one.spec.sender and one.spec.sender.secret_ref.name for one in made}
+    assert found == {audience: sender if audience in outside else None for audience in Audience}
+
+
+@pytest.mark.parametrize(
     ("values", "complaint"),
     [
         pytest.param(

@@ -120,8 +120,8 @@ class MessageTemplateSpec(ApiModel):
     talking_points: tuple[Annotated[str, StringConstraints(min_length=1, max_length=1024)], ...] = Field(
         default=(),
         max_length=12,
-        description="What somebody who is asked about it may say, in Jinja2 and in the first language; it is shown to"
-        " those who approve, and never sent.",
+        description="What somebody who is asked about it may say, in Jinja2 and in the first language; message preview"
+        " shows it, and it is never sent.",
     )
     remediation_window: Duration | None = Field(
         default=None,
