@@ -74,7 +74,7 @@ class Targets:
         """The target as it is now; the cost is three reads, and the reviews of rights that are not remembered.
 
         Without its history it has no revisions: the API server finds those of one workload by reading those of all in
-        the namespace (5,000 Deployments: 60 ms of its processor time), which whoever only asks for rights need not pay.
+        the namespace (10,000 ReplicaSets: 155 ms on a busy machine), which whoever only asks for rights need not pay.
         """
         if target is None:
             return NoTarget("NotDeclared", "the policy names no target for this model")
