@@ -11,7 +11,8 @@ from tocsin.api.message import Message
 from tocsin.api.objects import Metadata
 from tocsin.api.template import MessageTemplate
 from tocsin.decide.drafting import template_digest
-from tocsin.decide.messages import MessageSituation, plan_message, words_of
+from tocsin.decide.message_situation import MessageSituation, words_of
+from tocsin.decide.messages import plan_message
 from tocsin.decide.rendering import digest_of
 from tocsin.decide.situation import Trust
 

@@ -12,7 +12,8 @@ from tests.builders import SECOND, T0
 from tests.letters import ROLES, a_message, digest, edited, judged
 from tocsin.api.decision import Decision
 from tocsin.api.message import CLOSED, Message, MessageStatus, PartState
-from tocsin.decide.messages import Broadcast, MessageSituation, Sending, plan_message
+from tocsin.decide.message_situation import Broadcast, MessageSituation, Sending
+from tocsin.decide.messages import plan_message
 from tocsin.decide.situation import Trust
 
 WORDS = ("It is bad.", "It is very bad.", "It is fine.")

@@ -10,7 +10,8 @@ from tests.builders import HOUR, MIN, SECOND, T0
 from tests.letters import ROLES, a_message, a_template, digest, edited, judged, look, seen
 from tocsin.api.message import Message, PartState
 from tocsin.api.objects import condition
-from tocsin.decide.messages import Broadcast, MessagePlan, Sending, is_over, plan_message
+from tocsin.decide.message_situation import Broadcast, MessagePlan, Sending
+from tocsin.decide.messages import is_over, plan_message
 from tocsin.decide.plan import Notify
 from tocsin.decide.quorum import Voice, lacking
 from tocsin.decide.situation import Outcome, Trust

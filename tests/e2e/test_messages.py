@@ -16,7 +16,7 @@ from tests.e2e.stage import Installed, Stage
 from tocsin.api.message import Message
 from tocsin.api.template import MessageTemplate
 from tocsin.decide.drafting import template_digest
-from tocsin.decide.messages import words_of
+from tocsin.decide.message_situation import words_of
 from tocsin.decide.rendering import digest_of
 
 row = Rows()

@@ -16,7 +16,7 @@ from tests.engine.test_bearing import keep
 from tests.letters import ROLES, a_message, a_template, digest, edited, judged
 from tocsin.api.message import Message, MessageState, PartState
 from tocsin.apiserver import ApiError, NoAnswer
-from tocsin.decide.messages import Broadcast, Sending
+from tocsin.decide.message_situation import Broadcast, Sending
 from tocsin.decide.situation import Trust
 from tocsin.engine.incidents import Unlucky
 from tocsin.engine.messages import Messages

@@ -31,7 +31,7 @@ from tocsin.cli.previewing import values_of
 from tocsin.clock import SystemClock
 from tocsin.decide.context import BY_PATH, Variable
 from tocsin.decide.drafting import drafted, template_digest
-from tocsin.decide.messages import words_of
+from tocsin.decide.message_situation import words_of
 from tocsin.decide.rendering import Unrenderable, digest_of
 
 COLUMNS = ("NAME", "INCIDENT", "AUDIENCE", "PHASE", "STATE", "WAITING FOR")

@@ -49,7 +49,7 @@ def calendar_of(name: str) -> Calendar | None:
             if len(country) != COUNTRY:
                 return None
             days = holidays.country_holidays(country, subdiv=subdivision or None)
-    except NotImplementedError:
+    except NotImplementedError:  # so the library says that it knows no such country or part of one
         return None
     return Calendar(days, days.start_year, days.end_year)
 

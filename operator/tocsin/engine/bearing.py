@@ -12,7 +12,7 @@ from tocsin.api.policy import EscalationPolicy, Rules, Target
 from tocsin.api.responder import Responder
 from tocsin.api.silence import Silence
 from tocsin.api.template import MessageTemplate
-from tocsin.decide.messages import unheard
+from tocsin.decide.message_situation import unheard
 from tocsin.decide.roster import reachable
 from tocsin.decide.silences import is_about
 from tocsin.decide.staffing import told_by

@@ -16,7 +16,8 @@ from tocsin.api.objects import API_VERSION
 from tocsin.api.template import MessageTemplate
 from tocsin.apiserver import ApiError, ApiServer, NoAnswer, path
 from tocsin.clock import Clock
-from tocsin.decide.messages import Broadcast, MessagePlan, MessageSituation, Sending, is_over, plan_message, unheard
+from tocsin.decide.message_situation import Broadcast, MessagePlan, MessageSituation, Sending, unheard
+from tocsin.decide.messages import is_over, plan_message
 from tocsin.decide.plan import Notify
 from tocsin.decide.situation import Outcome, Trust
 from tocsin.engine.incidents import Unlucky

@@ -16,7 +16,7 @@ from tocsin.act.notify.outlet import Outlet
 from tocsin.act.notify.post import broadcast_body
 from tocsin.apiserver import NoAnswer
 from tocsin.decide.delivery import Accepted, Answer, Deferred, Lost, Refused
-from tocsin.decide.messages import Broadcast, Sending, words_of
+from tocsin.decide.message_situation import Broadcast, Sending, words_of
 
 BROADCAST = Broadcast(
     key="message-uid/release/0123456789abcdef",

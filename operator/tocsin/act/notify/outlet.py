@@ -12,7 +12,7 @@ from tocsin.api.objects import clip
 from tocsin.apiserver import ApiServer
 from tocsin.clock import Clock
 from tocsin.decide.delivery import Accepted, Answer, Deferred, Lost, Refused, pause_after
-from tocsin.decide.messages import Broadcast, Sending
+from tocsin.decide.message_situation import Broadcast, Sending
 from tocsin.lanes import Lanes
 
 AT_ONCE, PER_NAMESPACE, PER_SENDER = 32, 4, 2

@@ -27,7 +27,7 @@ from tocsin.act.notify.address import PagerDuty, Webhook
 from tocsin.act.notify.reach import OutOfReach, Reach
 from tocsin.api.objects import Severity, clip
 from tocsin.decide.delivery import Accepted, Answer, Deferred, Lost, Refused
-from tocsin.decide.messages import Broadcast
+from tocsin.decide.message_situation import Broadcast
 from tocsin.decide.plan import Notice
 
 VERSION = "1"

@@ -10,7 +10,7 @@ from tocsin.act.notify.post import Post
 from tocsin.act.notify.reach import Reach, Resolver
 from tocsin.act.notify.relay import Relay
 from tocsin.decide.delivery import Answer, Refused
-from tocsin.decide.messages import Broadcast
+from tocsin.decide.message_situation import Broadcast
 from tocsin.decide.plan import Notice
 from tocsin.settings import ChannelSettings
 
