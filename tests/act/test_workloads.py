@@ -12,7 +12,7 @@ from tests.cluster.access import Access
 from tests.cluster.workloads import model_deployment
 from tocsin.api.policy import Option, Target
 from tocsin.api.workload import WORKLOADS
-from tocsin.apiserver import ApiServer, NoAnswer, path
+from tocsin.apiserver import ApiError, ApiServer, NoAnswer, path
 from tocsin.clock import SystemClock
 from tocsin.decide.plan import Contain
 from tocsin.decide.proposal import propose
@@ -219,3 +219,54 @@ def test_who_is_interrupted_before_the_deletion_finishes_it(site: Site, monkeypa
     monkeypatch.setattr(ApiServer, "delete", delete)
     assert d.contained(site.cluster, site.namespace, effect).result == "Done"
     site.cluster.wait(lambda: images(site) == ["fraud:v1"], 30, "a pod of the good template", every=0.1)
+
+
+@pytest.mark.parametrize("site", ["StatefulSet"], indirect=True)
+def test_a_pod_whose_status_changes_all_the_time_is_deleted_at_last(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The status of a container that ends again and again is written every few seconds: the guard is stale then."""
+    runs_bad(site)
+    delete, stale = ApiServer.delete, [ApiError(409, "Conflict", "the object has been modified")] * 3
+
+    async def late(api: ApiServer, where: str, guard: Any, dry_run: bool = False) -> Any:
+        if stale:
+            raise stale.pop()
+        return await delete(api, where, guard, dry_run)
+
+    monkeypatch.setattr(ApiServer, "delete", late)
+    outcome = d.contained(site.cluster, site.namespace, site.planned())
+
+    assert (outcome.result, stale) == ("Done", [])
+    site.cluster.wait(lambda: images(site) == ["fraud:v1"], 30, "a pod of the good template", every=0.1)
+
+
+@pytest.mark.parametrize("site", ["StatefulSet"], indirect=True)
+def test_a_pod_that_cannot_be_deleted_now_leaves_it_open_whether_all_is_done(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs_bad(site)
+
+    async def never(api: ApiServer, where: str, guard: Any, dry_run: bool = False) -> Any:
+        raise ApiError(409, "Conflict", "the object has been modified")
+
+    monkeypatch.setattr(ApiServer, "delete", never)
+    outcome = d.contained(site.cluster, site.namespace, site.planned())
+
+    waits = f"StatefulSet/{d.NAME} has the template, and waits behind {d.NAME}-0"
+    assert (outcome.result, outcome.message, site.image()) == ("Unknown", waits, "fraud:v1")
+
+
+@pytest.mark.parametrize("site", ["StatefulSet"], indirect=True)
+def test_a_pod_that_may_not_be_deleted_is_told_with_what_was_done(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs_bad(site)
+
+    async def refuses(api: ApiServer, where: str, guard: Any, dry_run: bool = False) -> Any:
+        raise ApiError(403, "Forbidden", "a webhook denies it")
+
+    monkeypatch.setattr(ApiServer, "delete", refuses)
+    effect = site.planned()
+    for _ in range(2):  # also for whoever finds it half done
+        outcome = d.contained(site.cluster, site.namespace, effect)
+        assert (outcome.result, site.image()) == ("Done", "fraud:v1")
+        assert outcome.message.endswith(f"pod {d.NAME}-0, which could not be deleted: a webhook denies it")

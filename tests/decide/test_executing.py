@@ -311,3 +311,15 @@ def test_an_episode_that_begins_over_an_intent_bars_what_was_contained() -> None
 def only_status(status: IncidentStatus) -> OptionRecord:
     (record,) = status.containment
     return record
+
+
+def test_what_was_to_be_left_is_not_gone_to_when_it_is_decided_anew() -> None:
+    """After an attempt that ended in a conflict the good template may be there: then the bad one is the previous."""
+    asking = a_record(OptionState.ASKING, attempt=1, from_="hash-2", to="hash-1", approvals=approved_by("alice"))
+    there = rolled_back("somebody else's")
+
+    after = step(asking, rules=rules_of(ROLL_BACK | {"rollBack": {"to": "Previous"}}), target=there)
+
+    assert after.effects == ()
+    assert only(after).state is OptionState.REFUSED
+    assert only(after).message.startswith("NoEarlierRevision: ")

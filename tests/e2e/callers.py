@@ -33,9 +33,9 @@ class Caller:
             except (http.client.HTTPException, OSError):
                 self._line.close()
             else:
-                if answer.status not in (429, 503):
+                if answer.status not in (403, 429, 503):
                     break
-            time.sleep(0.5)  # noqa: TID251 - the API server was restarted
+            time.sleep(0.5)  # noqa: TID251 - the API server was restarted: for a second or two it knows no role
         assert answer.status < 400 or answer.status in (404, 409), text
         return json.loads(text) if answer.status < 400 else None
 

@@ -17,7 +17,7 @@ from tocsin.decide.approval import ordered
 from tocsin.decide.executing import execute
 from tocsin.decide.hold import check_hold
 from tocsin.decide.ledger import intend
-from tocsin.decide.options import PASSING, REHEARSAL, Moved, brake, is_wanted, keep, key_of
+from tocsin.decide.options import PASSING, REHEARSAL, Moved, brake, is_wanted, keep, key_of, never_again
 from tocsin.decide.people import authorisation
 from tocsin.decide.plan import Contain, Undo
 from tocsin.decide.proposal import action_class, propose
@@ -144,7 +144,7 @@ def _begin(
         return Moved(None)
     if isinstance(view, NoTarget) and view.reason == "Unreadable":
         return Moved(None, waits=True)
-    proposal = _propose(s, option, view)
+    proposal = _propose(s, status, option, view)
     if isinstance(proposal, Refusal):
         passing = proposal.reason in PASSING
         return Moved(None if passing else _refused(option, proposal, attempt=attempt), waits=passing)
@@ -170,10 +170,10 @@ def _begin(
     return _ask(s, status, option, record, view, wary=wary)
 
 
-def _propose(s: Situation, option: Option, view: TargetView | NoTarget) -> Proposal | Refusal:
+def _propose(s: Situation, status: IncidentStatus, option: Option, view: TargetView | NoTarget) -> Proposal | Refusal:
     if isinstance(view, NoTarget):
         return Refusal("Forbidden" if view.reason == "Forbidden" else "TargetMissing", view.message)
-    return propose(option, view, s.contained_revisions)
+    return propose(option, view, never_again(s, status))
 
 
 def _refused(option: Option, refusal: Refusal, record: OptionRecord | None = None, attempt: int = 0) -> OptionRecord:
@@ -198,7 +198,7 @@ def _ask(
         return Moved(record.model_copy(update={"state": OptionState.NOT_NEEDED, "message": "the signal has recovered"}))
     if isinstance(view, NoTarget) and view.reason == "Unreadable":
         return Moved(record, waits=True)
-    proposal = _propose(s, option, view)
+    proposal = _propose(s, status, option, view)
     if isinstance(proposal, Refusal):
         passing = proposal.reason in PASSING
         return Moved(record if passing else _refused(option, proposal, record), waits=passing)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from tocsin.api.incident import IncidentStatus, OptionRecord, OptionState
 from tocsin.api.objects import clip
 from tocsin.api.policy import Mode, Option
-from tocsin.decide.options import PASSING, REHEARSAL, Moved, barred, brake, keep, key_of
+from tocsin.decide.options import PASSING, REHEARSAL, Moved, barred, brake, keep, key_of, never_again
 from tocsin.decide.plan import Contain
 from tocsin.decide.proposal import holds, propose
 from tocsin.decide.restoring import before_pinning, is_pinned, rest_of, to_put_back
@@ -52,7 +52,7 @@ def execute(
         return Moved(record, Contain(key=key, proposal=rest_of(record, view)))
     if brake(s, status):
         return Moved(record.model_copy(update={"state": OptionState.ASKING, "message": brake(s, status)}))
-    proposal = propose(option, view, s.contained_revisions)
+    proposal = propose(option, view, never_again(s, status))
     half = is_pinned(record, view)
     if half and isinstance(proposal, Proposal):  # the rest is what was agreed on
         proposal = replace(proposal, digest=record.digest or "", autoscaler=before_pinning(record))

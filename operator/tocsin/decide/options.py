@@ -69,6 +69,12 @@ def keep(
     return tell(changed, s.now, _lines(before, after))
 
 
+def never_again(s: Situation, status: IncidentStatus) -> frozenset[str]:
+    """The revisions to which no rollback goes: what any incident contained, and what this one has tried to leave."""
+    left = {record.from_ for record in status.containment if record.type == "RollBack" and record.attempt}
+    return s.contained_revisions | {one for one in left if one}
+
+
 def barred(status: IncidentStatus, record: OptionRecord) -> IncidentStatus:
     """The revision that a rollback left is never chosen again."""
     known = status.contained_revisions

@@ -94,7 +94,7 @@ async def bring(work: Work, clock: Clock, *, dry_run: bool = False) -> Answer:
             if dry_run:
                 return Answer("Done", f"the API server would accept it: {work.proposal.summary}")
             await work.write(live, dry_run=False)
-            return await work.confirm()
+            return await work.confirm(clock)
         except ApiError as refused:
             match refused.code:
                 case 409:
@@ -201,8 +201,7 @@ class Work:
     async def write(self, live: Live, *, dry_run: bool) -> Answer | None:
         """Write under the guard of the resourceVersion; an answer when the server would change what is written."""
         if self.proposal.action == "RollBack" and live.view.current_hash == self.proposal.to:
-            await self._free(live, dry_run=dry_run)
-            return None
+            return await self._free(live, dry_run=dry_run)
         if self.proposal.action == "RollBack":
             return await self._write_template(live, dry_run=dry_run)
         return await self._write_replicas(live, dry_run=dry_run)
@@ -222,18 +221,26 @@ class Work:
             return Answer("Refused", f"the API server would change the template that is restored to {self.what}")
         return None
 
-    async def _free(self, live: Live, *, dry_run: bool) -> None:
-        """Delete the pods behind which the StatefulSet waits; one that has changed since may have become ready."""
+    async def _free(self, live: Live, *, dry_run: bool) -> Answer | None:
+        """Delete the pods behind which the StatefulSet waits; one that has changed since may have become ready.
+
+        What the server refuses for good is told with what was done: the template is back in any case.
+        """
         for pod in live.pods:
-            metadata = pod["metadata"]
-            if metadata["name"] in live.view.stuck:
-                guard = {"uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"]}
-                where = path("v1", "pods", self._namespace, metadata["name"])
-                try:
-                    await self._api.delete(where, guard, dry_run=dry_run)
-                except ApiError as refused:
-                    if refused.code not in {404, 409}:
-                        raise
+            name = pod["metadata"]["name"]
+            if name not in live.view.stuck:
+                continue
+            guard = {part: pod["metadata"][part] for part in ("uid", "resourceVersion")}
+            try:
+                await self._api.delete(path("v1", "pods", self._namespace, name), guard, dry_run=dry_run)
+            except ApiError as refused:
+                if refused.code in {404, 409}:
+                    continue
+                if refused.code == 429 or refused.code >= 500:
+                    raise
+                why = f"waits behind pod {name}, which could not be deleted: {_said(refused)}"
+                return Answer("Done", f"{self.what} has the template {self.proposal.to}, and {why}")
+        return None
 
     async def _write_replicas(self, live: Live, *, dry_run: bool) -> Answer | None:
         autoscaler = live.view.autoscaler
@@ -257,16 +264,29 @@ class Work:
             return Answer("Refused", f"the API server would change the number of replicas of {self.what}")
         return None
 
-    async def confirm(self) -> Answer:
-        """What stands there after the write was accepted."""
+    async def confirm(self, clock: Clock) -> Answer:
+        """What stands there after the write was accepted.
+
+        Of a pod that does not become ready the status changes all the time, and its controller may make another one of
+        the bad template before it has seen the good one: so it is done when a later look finds none.
+        """
         live = await self.read(consistent=True)
-        if live.view.stuck and live.view.current_hash == self.proposal.to:
-            await self._free(live, dry_run=False)
+        for _ in range(_TRIES):
+            if not self._waits(live.view):
+                break
+            if objection := await self._free(live, dry_run=False):
+                return objection
+            await clock.sleep(_PAUSE)
             live = await self.read(consistent=True)
-        verdict = self.judge(live)
-        if verdict is None:
-            return Answer("Conflict", f"accepted, and reverted at once: {self.what} is as it was before")
-        return verdict
+        if verdict := self.judge(live):
+            return verdict
+        if self._waits(live.view):
+            return Answer("Unknown", f"{self.what} has the template, and waits behind {', '.join(live.view.stuck)}")
+        return Answer("Conflict", f"accepted, and reverted at once: {self.what} is as it was before")
+
+    def _waits(self, view: TargetView) -> bool:
+        """Whether what we wrote is there, and a StatefulSet waits for ever behind pods of the template before."""
+        return view.contained_by == self.key and view.current_hash == self.proposal.to and bool(view.stuck)
 
     async def after_silence(self, what: str) -> Answer:
         """Done if the write is there although its answer was lost, else nobody knows."""
