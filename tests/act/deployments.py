@@ -19,7 +19,7 @@ from tocsin.api.policy import Option, RollBack, Scale, Target
 from tocsin.apiserver import ApiServer, path
 from tocsin.decide.plan import Contain, Undo
 from tocsin.decide.proposal import propose
-from tocsin.decide.restoring import inverse, pinned_by
+from tocsin.decide.restoring import inverse, to_put_back
 from tocsin.decide.situation import Autoscaler, Outcome, Proposal, TargetView
 from tocsin.observe.targets import Targets
 
@@ -156,8 +156,8 @@ def undo_of(
         target_uid=proposal.target_uid,
         from_=proposal.from_,
         to=proposal.to,
-        pinned=pinned_by(proposal),
     )
+    record = record.model_copy(update=to_put_back(record, proposal))
     found = inverse(record, view or ask(cluster.kubeconfig, lambda api: viewed(api, namespace)))
     assert isinstance(found, Proposal), found
     return Undo(f"uid/1/undo/{proposal.option}/{number}", found)

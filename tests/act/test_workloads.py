@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -81,11 +82,15 @@ class Site:
         return d.ask(self.cluster.kubeconfig, look)
 
     def planned(self, option: Option = d.PREVIOUS) -> Contain:
-        proposal = propose(option, self.view(), frozenset())
+        view = self.view()
+        if option is PAUSE:  # the one pod of a DaemonSet is replaced at once, and none is counted where no node is
+            view = replace(view, running_replicas=view.replicas + 1)
+        proposal = propose(option, view, frozenset())
         assert isinstance(proposal, Proposal), proposal
         return Contain(f"uid/1/contain/{option.name}/1", proposal)
 
 
+PAUSE = Option(name="hold", type="Pause")
 KINDS = sorted(WORKLOADS)
 SCALED = [kind for kind in KINDS if "Scale" in WORKLOADS[kind].can]
 
@@ -166,6 +171,70 @@ def test_a_number_of_replicas_is_set_once_and_given_back(site: Site) -> None:
 
     assert (stopped.result, again.result, none) == ("Done", "Done", 0)
     assert (back.result, site.live()["spec"]["replicas"]) == ("Done", 1)
+
+
+def paused(site: Site) -> tuple[Any, ...]:
+    """What a pause of any kind may touch."""
+    spec = site.live()["spec"]
+    return spec.get("paused"), spec.get("updateStrategy")
+
+
+@each
+def test_a_rollout_is_paused_once_and_resumed_as_it_was(site: Site) -> None:
+    site.rolled("v2")
+    before = paused(site)
+    effect = site.planned(PAUSE)
+
+    first = d.contained(site.cluster, site.namespace, effect)
+    during, generation = paused(site), site.live()["metadata"]["generation"]
+    again = d.contained(site.cluster, site.namespace, effect)
+    unmoved = site.live()["metadata"]["generation"] == generation
+    undo = d.undo_of(site.cluster, site.namespace, effect, view=site.view())
+    back = [d.contained(site.cluster, site.namespace, undo).result for _ in range(2)]
+
+    assert (first.result, again.result, unmoved, back) == ("Done", "Done", True, ["Done", "Done"])
+    assert (during != before, paused(site), site.image()) == (True, before, "fraud:v2")
+    assert (site.view().contained_by, site.view().undone_by) == ("", undo.key)
+
+
+@each
+def test_a_rollback_resumes_what_was_paused(site: Site) -> None:
+    site.rolled("v2")
+    before = paused(site)
+    pause = site.planned(PAUSE)
+    d.contained(site.cluster, site.namespace, pause)
+    site.taken_up()
+    (change,) = pause.proposal.fields
+
+    proposal = propose(d.PREVIOUS, site.view(), frozenset(), change)
+    assert isinstance(proposal, Proposal), proposal
+    effect = Contain("uid/1/contain/previous/1", proposal)
+    outcomes = [d.contained(site.cluster, site.namespace, effect).result for _ in range(2)]
+
+    assert (outcomes, paused(site), site.image()) == (["Done", "Done"], before, "fraud:v1")
+
+
+@each
+def test_what_somebody_has_paused_or_resumed_meanwhile_is_left_to_them(site: Site) -> None:
+    site.rolled("v2")
+    effect = site.planned(PAUSE)
+    (change,) = effect.proposal.fields
+    theirs = [{"op": "add", "path": change.path, "value": json.loads(change.after or "null")}]
+    site.cluster.api("PATCH", site.where(), theirs, content_type="application/json-patch+json")
+
+    by_others = d.contained(site.cluster, site.namespace, effect)
+    resume = propose(d.PREVIOUS, site.view(), frozenset(), change)
+    assert isinstance(resume, Proposal), resume
+    before = json.loads(change.before or "false")
+    site.cluster.api(
+        "PATCH",
+        site.where(),
+        [theirs[0] | {"value": before}],
+        content_type="application/json-patch+json",
+    )
+    resumed = d.contained(site.cluster, site.namespace, Contain("uid/1/contain/previous/1", resume))
+
+    assert (by_others.result, resumed.result, site.image()) == ("Conflict", "Conflict", "fraud:v2")
 
 
 @pytest.mark.parametrize("site", ["StatefulSet", "DaemonSet"], indirect=True)

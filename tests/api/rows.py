@@ -254,7 +254,7 @@ REFUSED = (
         "a number of replicas for a DaemonSet",
         "{models: [{name: a, target: {apiVersion: apps/v1, kind: DaemonSet, name: a}}],"
         " containment: [{name: stop, type: Scale, scale: {replicas: 0}}]}",
-        "spec: Invalid value: containment of a DaemonSet can only be of type RollBack",
+        "spec: Invalid value: containment of a DaemonSet can only be of type RollBack or Pause",
     ),
     Refused(
         "EscalationPolicy",
@@ -284,15 +284,15 @@ REFUSED = (
         "EscalationPolicy",
         "an option lacks the member that its type names",
         "containment: [{name: stop, type: Scale}]",
-        "spec.containment[0]: Invalid value: the member that type names must be set, and no other: rollBack for"
-        " RollBack, scale for Scale",
+        "spec.containment[0]: Invalid value: only the member that type names may be set: rollBack for RollBack, scale"
+        " for Scale (needed), none for Pause",
     ),
     Refused(
         "EscalationPolicy",
         "an option has another type's member",
         "containment: [{name: back, type: RollBack, scale: {replicas: 0}}]",
-        "spec.containment[0]: Invalid value: the member that type names must be set, and no other: rollBack for"
-        " RollBack, scale for Scale",
+        "spec.containment[0]: Invalid value: only the member that type names may be set: rollBack for RollBack, scale"
+        " for Scale (needed), none for Pause",
     ),
     Refused(
         "EscalationPolicy",

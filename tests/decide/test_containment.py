@@ -29,6 +29,7 @@ from tocsin.decide.workload import PAUSED
 
 ROLL_BACK = {"name": "last-healthy", "type": "RollBack"}
 STOP = {"name": "stop", "type": "Scale", "scale": {"replicas": 0}}
+PAUSE = {"name": "hold", "type": "Pause"}
 AUTOMATIC = {"approval": {"required": 0}}
 KEY = "incident-uid/1/contain/last-healthy/1"
 UNREADABLE = NoTarget("Unreadable", "the API server did not answer")
@@ -99,6 +100,9 @@ def approved_by(*people: str) -> tuple[dict[str, Any], ...]:
         pytest.param(STOP, 0, False, (2, 2, 1, 1), id="C one approver, two at SEV1 and SEV2"),
         pytest.param(STOP, None, False, (2, 2, 1, 1), id="C by default"),
         pytest.param(STOP, 5, True, (5, 5, 5, 5), id="C with more approvers than the class asks"),
+        pytest.param(PAUSE, None, False, (0, 0, 0, 0), id="A by itself"),
+        pytest.param(PAUSE, 1, False, (1, 1, 1, 1), id="A when the policy asks"),
+        pytest.param(PAUSE, 0, True, (1, 1, 1, 1), id="A not after an objection"),
         pytest.param(STOP | {"scale": {"replicas": 2}}, 0, False, (1, 1, 0, 0), id="fewer replicas are B"),
     ],
 )

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.decide.targets import FROM_ONE, FROM_THREE, FROM_ZERO, LAST_HEALTHY, PREVIOUS, STOP, TO_TWO, a_view, revision
+from tocsin.api.incident import OptionRecord, OptionState
 from tocsin.api.policy import Option, Scale
 from tocsin.decide.proposal import action_class, holds, pinning, propose
 from tocsin.decide.situation import Autoscaler, Proposal, Refusal, Revision, TargetView
@@ -290,6 +291,7 @@ def test_scaling(
         pytest.param(PREVIOUS, "B", id="a rollback is wide and reversible"),
         pytest.param(TO_TWO, "B", id="fewer replicas are wide and reversible"),
         pytest.param(STOP, "C", id="no replicas stop the service"),
+        pytest.param(Option(name="hold", type="Pause"), "A", id="a pause touches nothing that runs"),
     ],
 )
 def test_class(option: Option, expected: str) -> None:
@@ -306,7 +308,8 @@ def test_class(option: Option, expected: str) -> None:
     ],
 )
 def test_holds(kind: str, to: str, holding: bool) -> None:
-    assert holds(kind, to, a_view()) is holding
+    record = OptionRecord(name="it", type=kind, class_="B", state=OptionState.EXECUTED, to=to)
+    assert holds(record, a_view()) is holding
 
 
 revisions = st.lists(st.booleans(), min_size=1, max_size=6).map(

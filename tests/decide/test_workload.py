@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from tocsin.decide.situation import Autoscaler, Revision, TargetView
+from tocsin.decide.situation import Autoscaler, FieldChange, Revision, TargetView
 from tocsin.decide.workload import (
     ON_DELETE,
+    PARTITIONED,
     PAUSED,
     autoscaler_of,
     bare_template,
@@ -94,6 +95,7 @@ def test_a_view_holds_what_a_decision_needs() -> None:
             Revision("rs-2", "fraud-h2", 2, "h2", ("fraud:2",), replicas=2),
         ),
         complete_since=datetime(2026, 3, 2, 9, 0, 10, tzinfo=UTC),
+        pause=FieldChange("/spec/paused", None, "true"),
         images=("fraud:2",),
         template_digest="sha256:e15941501000c78059e5e79b45e7ccee93e607328fb63d02b1cd6e2d1b04d75e",
         template_json=text,
@@ -342,6 +344,37 @@ def test_whether_the_present_revision_is_rolled_out(kind: str, changes: dict[str
     assert view(a_controlled(kind, status=changes), a_controller_revision(kind, 2)).complete == complete
 
 
+def partitioned(partition: int) -> dict[str, Any]:
+    strategy = {"type": "RollingUpdate", "rollingUpdate": {"partition": partition}}
+    return a_controlled("StatefulSet", spec={"updateStrategy": strategy})
+
+
+@pytest.mark.parametrize(
+    ("workload", "change"),
+    [
+        pytest.param(a_deployment(), FieldChange("/spec/paused", None, "true"), id="a Deployment"),
+        pytest.param(
+            a_deployment(spec={"paused": True}), FieldChange("/spec/paused", "true", "true"), id="one that is paused"
+        ),
+        pytest.param(
+            partitioned(1),
+            FieldChange("/spec/updateStrategy/rollingUpdate/partition", "1", "1000000"),
+            id="a StatefulSet keeps the earlier template below its partition",
+        ),
+        pytest.param(
+            a_controlled("StatefulSet", spec={"updateStrategy": {"type": "OnDelete"}}), None, id="pods by hand"
+        ),
+        pytest.param(
+            a_controlled("DaemonSet", spec={"updateStrategy": {"type": "RollingUpdate"}}),
+            FieldChange("/spec/updateStrategy/type", '"RollingUpdate"', '"OnDelete"'),
+            id="a DaemonSet waits for somebody to delete its pods",
+        ),
+    ],
+)
+def test_what_pauses_a_rollout(workload: dict[str, Any], change: FieldChange | None) -> None:
+    assert view(workload).pause == change
+
+
 @pytest.mark.parametrize(
     ("workload", "paused"),
     [
@@ -349,6 +382,8 @@ def test_whether_the_present_revision_is_rolled_out(kind: str, changes: dict[str
         pytest.param(
             a_controlled("StatefulSet", spec={"updateStrategy": {"type": "OnDelete"}}), ON_DELETE, id="pods by hand"
         ),
+        pytest.param(partitioned(2), PARTITIONED, id="a partition that holds every pod of a StatefulSet back"),
+        pytest.param(partitioned(1), "", id="a partition that holds one of two pods back"),
         pytest.param(a_controlled("DaemonSet", spec={"updateStrategy": {"type": "RollingUpdate"}}), "", id="by itself"),
     ],
 )

@@ -70,7 +70,18 @@ TYPES = {"Ready", "Measured", "Firing", "Acknowledged", "Contained", "Recovered"
     "Approved",
     "Released",
 }
-NOT_REASONS = {"True", "False", "Unknown", "RollBack", "Scale", "Resolve", "NotFound", "Unreadable", "Failed"} | {
+NOT_REASONS = {
+    "True",
+    "False",
+    "Unknown",
+    "RollBack",
+    "Scale",
+    "Pause",
+    "Resolve",
+    "NotFound",
+    "Unreadable",
+    "Failed",
+} | {
     "Empty",
     "Report",
     "DecisionsTrusted",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 import urllib.request
 from collections import Counter, defaultdict
@@ -186,7 +187,9 @@ class Street:
         try:
             self.cluster.wait(ended, seconds, "the end of all lives", every=0.3)
         except AssertionError as late:
-            late.add_note(f"not ended: {[life.model for life in (*self.going_on, *waiting)]}")
+            late.add_note(f"not begun: {[life.model for life in waiting]}")
+            for life in self.going_on:
+                late.add_note(f"not ended: {life.model}: {json.dumps(life.incidents())}")
             raise
         time.sleep(2)  # noqa: TID251 - whatever is done twice is done now
 

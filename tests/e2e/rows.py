@@ -190,6 +190,16 @@ class Scene(Stage):
         self.change(f"deployments/{name}", {"spec": {"template": {"spec": {"containers": [container]}}}})
         self.rolled_out(name)
 
+    def stalls(self, version: str, name: str = "credit") -> None:
+        """A rollout of a version that answers nobody: it waits for ever behind the first of its pods."""
+        env = [{"name": "MODEL_VERSION", "value": version}]
+        container = {"name": "model", "image": IMAGE, "command": ["sleep", "3600"], "env": env}
+        container["readinessProbe"] = {"httpGet": {"path": "/", "port": 1}, "periodSeconds": 1}
+        self.change(f"deployments/{name}", {"spec": {"template": {"spec": {"containers": [container]}}}})
+        self.wait(
+            lambda: self.deployment(name).get("status", {}).get("updatedReplicas"), "a pod of the template that stalls"
+        )
+
     def rolled_out(self, name: str = "credit") -> None:
         """Wait until the Deployment's pods are all of its present revision."""
 

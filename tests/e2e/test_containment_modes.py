@@ -247,6 +247,27 @@ def a_stateful_set_whose_bad_pods_are_never_ready_is_rolled_back_and_follows(sce
     scene.wait(ready, "two pods of v1 again")
 
 
+@row
+def a_rollout_is_paused_half_way_until_people_have_agreed_to_go_back(scene: Scene) -> None:
+    scene.runs("v1", replicas=2, strategy={"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}})
+    scene.stalls("v2")
+    pause = {"name": "hold", "type": "Pause", "verifyWithin": "3s"}
+    scene.guard(MILD, containment=[pause, roll_back(**by_people())])
+
+    digest = scene.asks("previous")
+    held = scene.deployment()
+    records = {one["name"]: one for one in scene.status()["containment"]}
+    assert (records["hold"]["state"], records["hold"]["under"]) == ("DidNotHelp", "automatic")
+    assert (held["spec"].get("paused"), held["status"]["readyReplicas"]) == (True, 2)
+    assert records["previous"]["summary"].endswith("and resume it (spec.paused unset)")
+
+    assert scene.told("ben", "Approve", option="previous", digest=digest)[0]
+    scene.until("Contained")
+    back = scene.deployment()
+    assert (scene.version(), back["spec"].get("paused")) == ("v1", None)
+    scene.rolled_out()
+
+
 # --- brakes
 
 

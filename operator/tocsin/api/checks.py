@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 from tocsin.api.objects import API_VERSION
 from tocsin.api.policy import (
     EVERY_ALONE,
+    MEMBER,
     NO_TIER,
     TIER_ALONE,
     TOO_MANY,
@@ -252,9 +253,8 @@ def _beyond(line: Comparison, warn: Comparison) -> bool:
 
 
 def _option_problems(option: Option) -> Iterator[str]:
-    member = {"RollBack": option.scale is None, "Scale": option.scale is not None and option.roll_back is None}
-    if not member[option.type]:
-        yield ("type: the member that type names must be set, and no other: rollBack for RollBack, scale for Scale")
+    if (option.roll_back and option.type != "RollBack") or (option.type == "Scale") != (option.scale is not None):
+        yield f"type: {MEMBER}"
     fail_safe, expire = option.approval.fail_safe_after, option.approval.expire_after
     if fail_safe is not None and expire is not None and fail_safe >= expire:
         yield "approval.failSafeAfter: approval.failSafeAfter must be shorter than approval.expireAfter"

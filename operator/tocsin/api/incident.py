@@ -254,6 +254,14 @@ class PinnedAutoscaler(ApiModel):
     )
 
 
+class FieldStatus(ApiModel):
+    """A field of the target that was set, with what it was before: what an undo gives back."""
+
+    path: Text = Field(description="A JSON pointer (RFC 6901) into the target.")
+    before: Text | None = Field(default=None, description="Its value before, as JSON; absent when it was not there.")
+    after: Text | None = Field(default=None, description="The value that was set, as JSON.")
+
+
 class UndoStatus(ApiModel):
     """The undo of a containment."""
 
@@ -276,10 +284,13 @@ class OptionRecord(ApiModel):
     notes: tuple[Text, ...] = Field(default=(), max_length=8, description="What whoever approves should know.")
     digest: Digest | None = Field(default=None, description="What approvals bind to.")
     target_uid: Uid | None = Field(default=None, description="The target's UID.")
-    from_: Word | None = Field(default=None, alias="from", description="The state before: a hash or a number.")
-    to: Word | None = Field(default=None, description="The state after: a hash or a number.")
+    from_: Word | None = Field(default=None, alias="from", description="The state before: a hash, a number or a field.")
+    to: Word | None = Field(default=None, description="The state after: a hash, a number or a field.")
     pinned: PinnedAutoscaler | None = Field(
         default=None, description="The autoscaler that was pinned, as it was before; written down before it is pinned."
+    )
+    fields: Annotated[tuple[FieldStatus, ...], Field(json_schema_extra={"x-kubernetes-list-type": "atomic"})] = Field(
+        default=(), max_length=4, description="The fields that were set, as they were before; written down first."
     )
     needs: int = Field(default=0, description="How many approvals it needs.")
     approvals: tuple[ApprovalStatus, ...] = Field(default=(), max_length=5, description="The approvals given.")

@@ -263,7 +263,7 @@ class Approval(ApiModel):
         default=None,
         ge=0,
         le=5,
-        description="How many people must approve. Class and severity may ask for more. Default 1.",
+        description="How many people must approve. Class and severity may ask for more. Default 1, and 0 in class A.",
     )
     fail_safe_after: Duration | None = Field(
         default=None,
@@ -274,6 +274,9 @@ class Approval(ApiModel):
     )
 
 
+MEMBER = "only the member that type names may be set: rollBack for RollBack, scale for Scale (needed), none for Pause"
+
+
 class Option(ApiModel):
     """One way to contain the model; options are tried in order."""
 
@@ -281,8 +284,8 @@ class Option(ApiModel):
         json_schema_extra={
             "x-kubernetes-validations": [
                 rule(
-                    "self.type == 'RollBack' ? !has(self.scale) : (has(self.scale) && !has(self.rollBack))",
-                    "the member that type names must be set, and no other: rollBack for RollBack, scale for Scale",
+                    "(self.type == 'RollBack' || !has(self.rollBack)) && (self.type == 'Scale') == has(self.scale)",
+                    MEMBER,
                 ),
                 rule(
                     "!has(self.approval) || !has(self.approval.failSafeAfter) || !has(self.approval.expireAfter)"
@@ -294,7 +297,9 @@ class Option(ApiModel):
     )
 
     name: Label = Field(description="The option's name, unique in the policy.")
-    type: Literal["RollBack", "Scale"] = Field(description="What it does.")
+    type: Literal["RollBack", "Scale", "Pause"] = Field(
+        description="What it does. Pause holds a rollout that is under way where it is."
+    )
     roll_back: RollBack | None = Field(default=None, description="How to roll back, for type RollBack.")
     scale: Scale | None = Field(default=None, description="How to scale, for type Scale.")
     approval: Approval = Field(default=Approval(), description="Whose word it needs.")
@@ -434,7 +439,7 @@ Clocks = Annotated[
 ]
 
 
-OPTIONS = ("RollBack", "Scale")
+OPTIONS = ("RollBack", "Scale", "Pause")
 """Every type of option."""
 
 

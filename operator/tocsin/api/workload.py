@@ -23,11 +23,11 @@ class Workload:
 
 WORKLOADS: Mapping[str, Workload] = MappingProxyType(
     {
-        "Deployment": Workload("deployments", "replicasets", "pod-template-hash", ("RollBack", "Scale")),
+        "Deployment": Workload("deployments", "replicasets", "pod-template-hash", ("RollBack", "Scale", "Pause")),
         "StatefulSet": Workload(
-            "statefulsets", "controllerrevisions", "controller.kubernetes.io/hash", ("RollBack", "Scale")
+            "statefulsets", "controllerrevisions", "controller.kubernetes.io/hash", ("RollBack", "Scale", "Pause")
         ),
-        "DaemonSet": Workload("daemonsets", "controllerrevisions", "controller-revision-hash", ("RollBack",)),
+        "DaemonSet": Workload("daemonsets", "controllerrevisions", "controller-revision-hash", ("RollBack", "Pause")),
     }
 )
 """By kind. A DaemonSet has as many pods as there are nodes: there is no number to set."""

@@ -23,10 +23,10 @@ from tocsin.cli.looking import connected, listed, read
 from tocsin.cli.noting import note_text
 from tocsin.clock import Clock, SystemClock
 from tocsin.decide.approval import unsettled
+from tocsin.decide.options import IN_PLACE
 from tocsin.decide.presets import PRESETS
 from tocsin.decide.restoring import what_comes_back
 from tocsin.decide.standing import unacknowledged
-from tocsin.decide.undoing import IN_PLACE
 
 PATIENCE = 5.0
 """Seconds that a verdict is waited for."""

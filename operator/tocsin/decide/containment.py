@@ -17,7 +17,7 @@ from tocsin.decide.approval import ordered
 from tocsin.decide.executing import execute
 from tocsin.decide.hold import check_hold
 from tocsin.decide.ledger import intend
-from tocsin.decide.options import PASSING, REHEARSAL, Moved, brake, is_wanted, keep, key_of, never_again
+from tocsin.decide.options import PASSING, REHEARSAL, Moved, brake, is_wanted, keep, key_of, never_again, paused_by_us
 from tocsin.decide.people import authorisation
 from tocsin.decide.plan import Contain, Undo
 from tocsin.decide.proposal import action_class, propose
@@ -120,8 +120,10 @@ def approvals_needed(option: Option, severity: Severity | None, *, wary: bool) -
     ask for more, never for less.
     """
     severe = severity is not None and severity.at_least(Severity.SEV2)
-    asked = 1 if option.approval.required is None else option.approval.required
-    match action_class(option):
+    class_ = action_class(option)
+    usual = 0 if class_ == "A" else 1
+    asked = usual if option.approval.required is None else option.approval.required
+    match class_:
         case "A":
             least = 0
         case "B":
@@ -173,7 +175,7 @@ def _begin(
 def _propose(s: Situation, status: IncidentStatus, option: Option, view: TargetView | NoTarget) -> Proposal | Refusal:
     if isinstance(view, NoTarget):
         return Refusal("Forbidden" if view.reason == "Forbidden" else "TargetMissing", view.message)
-    return propose(option, view, never_again(s, status))
+    return propose(option, view, never_again(s, status), paused_by_us(status, view))
 
 
 def _refused(option: Option, refusal: Refusal, record: OptionRecord | None = None, attempt: int = 0) -> OptionRecord:

@@ -84,7 +84,9 @@ VARIABLES = (
     Variable("model.inventoryId", Sort.TEXT, "What the model inventory calls it.", OFFICIAL, _OURS),
     Variable("model.version", Sort.TEXT, "Which version of it the policy names.", OFFICIAL, _OURS),
     Variable(
-        "containment.action", Sort.CODE, "What holds now: `RollBack`, `Stop` (no replica) or `Limit` (fewer or more)."
+        "containment.action",
+        Sort.CODE,
+        "What holds now: `RollBack`, `Pause`, `Stop` (no replica) or `Limit` (fewer or more).",
     ),
     Variable(
         "containment.actionWords",

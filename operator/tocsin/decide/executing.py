@@ -7,7 +7,7 @@ from dataclasses import replace
 from tocsin.api.incident import IncidentStatus, OptionRecord, OptionState
 from tocsin.api.objects import clip
 from tocsin.api.policy import Mode, Option
-from tocsin.decide.options import PASSING, REHEARSAL, Moved, barred, brake, keep, key_of, never_again
+from tocsin.decide.options import PASSING, REHEARSAL, Moved, barred, brake, keep, key_of, never_again, paused_by_us
 from tocsin.decide.plan import Contain
 from tocsin.decide.proposal import holds, propose
 from tocsin.decide.restoring import before_pinning, is_pinned, rest_of, to_put_back
@@ -52,7 +52,7 @@ def execute(
         return Moved(record, Contain(key=key, proposal=rest_of(record, view)))
     if brake(s, status):
         return Moved(record.model_copy(update={"state": OptionState.ASKING, "message": brake(s, status)}))
-    proposal = propose(option, view, never_again(s, status))
+    proposal = propose(option, view, never_again(s, status), paused_by_us(status, view))
     half = is_pinned(record, view)
     if half and isinstance(proposal, Proposal):  # the rest is what was agreed on
         proposal = replace(proposal, digest=record.digest or "", autoscaler=before_pinning(record))
@@ -93,7 +93,7 @@ def _is_half_done(record: OptionRecord, key: str, view: TargetView) -> bool:
 
 
 def _is_ours(record: OptionRecord, key: str, view: TargetView) -> bool:
-    if view.uid != record.target_uid or not holds(record.type, record.to or "", view):
+    if view.uid != record.target_uid or not holds(record, view):
         return False
     if record.type == "Scale":
         return view.scaled_by_us or is_pinned(record, view)  # which goes down to its new maximum by itself

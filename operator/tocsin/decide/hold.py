@@ -22,17 +22,35 @@ def check_hold(s: Situation, status: IncidentStatus, record: OptionRecord, view:
         return record.model_copy(
             update={"state": OptionState.REVERTED, "message": f"the target is gone: {view.message}"}
         )
-    if view.uid != record.target_uid or not holds(record.type, record.to or "", view):
-        now_is = view.current_hash if record.type == "RollBack" else str(view.replicas)
+    if view.uid != record.target_uid or not holds(record, view):
+        now_is = _now(record, view)
         if record.type == "RollBack" and not now_is:
             return record
         why = f"somebody or something changed the target: it is at {now_is}, not at {record.to}"
-        went_on = status.recovered_time and (record.type == "Scale" or now_is != record.from_)
+        went_on = status.recovered_time and (record.type != "RollBack" or now_is != record.from_)
         state = OptionState.SUPERSEDED if went_on else OptionState.REVERTED
         return record.model_copy(update={"state": state, "message": why})
-    if record.settled_time is None and view.settled:
+    if record.settled_time is None and _has_followed(record, view):
         record = record.model_copy(update={"settled_time": s.now})
     return _verify(s, status, record)
+
+
+def _now(record: OptionRecord, view: TargetView) -> str:
+    """What the target is at, where it ought to be at ``to``."""
+    match record.type:
+        case "RollBack":
+            return view.current_hash
+        case "Pause":
+            return view.pause.was if view.pause else view.paused
+        case _:
+            return str(view.replicas)
+
+
+def _has_followed(record: OptionRecord, view: TargetView) -> bool:
+    """Whether what runs is what was written; a pause is meant to keep it from becoming what is asked for."""
+    if record.type == "Pause":
+        return view.observed_generation >= view.generation
+    return view.settled
 
 
 def _verify(s: Situation, status: IncidentStatus, record: OptionRecord) -> OptionRecord:

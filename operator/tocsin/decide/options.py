@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from tocsin.api.incident import IncidentStatus, OptionRecord, OptionState
 from tocsin.api.objects import clip
 from tocsin.decide.plan import Contain, Undo
-from tocsin.decide.situation import Situation
+from tocsin.decide.proposal import is_set
+from tocsin.decide.situation import FieldChange, Situation, TargetView
 from tocsin.decide.story import tell
 
 REHEARSAL = "a rehearsal: the policy observes"
+IN_PLACE = (OptionState.EXECUTED, OptionState.HELPED, OptionState.CANNOT_TELL, OptionState.DID_NOT_HELP)
+"""States in which something of ours is on the target, if nobody has changed it since."""
 PASSING = ("RollingOut", "LatelyDenied")
 """Refusals that pass by themselves, soon: the option waits."""
 
@@ -73,6 +76,13 @@ def never_again(s: Situation, status: IncidentStatus) -> frozenset[str]:
     """The revisions to which no rollback goes: what any incident contained, and what this one has tried to leave."""
     left = {record.from_ for record in status.containment if record.type == "RollBack" and record.attempt}
     return s.contained_revisions | {one for one in left if one}
+
+
+def paused_by_us(status: IncidentStatus, view: TargetView) -> FieldChange | None:
+    """How this incident has paused the target, as long as that is in place."""
+    records = [one for one in status.containment if one.type == "Pause" and one.state in IN_PLACE]
+    changes = [FieldChange(one.path, one.before, one.after) for record in records for one in record.fields]
+    return next((change for change in changes if is_set(change, view)), None)
 
 
 def barred(status: IncidentStatus, record: OptionRecord) -> IncidentStatus:

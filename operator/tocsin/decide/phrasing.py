@@ -50,6 +50,7 @@ _ENGLISH = Phrases(
         },
         "action": {
             "RollBack": "we went back to an earlier version of the system",
+            "Pause": "we stopped a change of the system half-way",
             "Stop": "we switched the system off",
             "Limit": "we limited the use of the system",
         },
@@ -91,6 +92,7 @@ _GERMAN = Phrases(
         },
         "action": {
             "RollBack": "wir sind zu einer früheren Fassung des Systems zurückgekehrt",
+            "Pause": "wir haben eine Änderung des Systems auf halbem Weg angehalten",
             "Stop": "wir haben das System abgeschaltet",
             "Limit": "wir haben die Nutzung des Systems eingeschränkt",
         },

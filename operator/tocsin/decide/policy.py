@@ -128,6 +128,8 @@ def _rights(policy: EscalationPolicy, around: Surroundings) -> str:
             continue
         if "RollBack" in kinds and not view.may_roll_back:
             missing.append(_lacks(view, f"roll {view.what} back", model))
+        if "Pause" in kinds and not view.may_pause:
+            missing.append(_lacks(view, f"pause {view.what}", model))
         if "Scale" in kinds and not view.may_scale:
             missing.append(_lacks(view, f"scale {view.what}", model))
     return "; ".join(missing)

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 from typing import Any, Literal, assert_never
 
+from tocsin.api.incident import OptionRecord
 from tocsin.api.objects import clip
 from tocsin.api.policy import Option, RollBack
 from tocsin.api.workload import WORKLOADS
-from tocsin.decide.situation import Autoscaler, Proposal, Refusal, Revision, TargetView
+from tocsin.decide.situation import Autoscaler, FieldChange, Proposal, Refusal, Revision, TargetView
 from tocsin.decide.workload import canonical, sha256
 
 _IMAGES_SHOWN = 200
 """So many characters of image names fit into a summary."""
 
 
-def propose(option: Option, view: TargetView, contained: frozenset[str]) -> Proposal | Refusal:
-    """What the option would write; ``contained`` are the template hashes that are never chosen again."""
+def propose(
+    option: Option, view: TargetView, contained: frozenset[str], paused: FieldChange | None = None
+) -> Proposal | Refusal:
+    """What the option would write.
+
+    ``contained`` are the template hashes that are never chosen again; ``paused`` is how this incident has paused the
+    target, which a rollback takes back in the same write.
+    """
     what = view.what
     if view.deleting:
         return Refusal("TargetDeleting", f"{what} is being deleted")
@@ -25,21 +32,40 @@ def propose(option: Option, view: TargetView, contained: frozenset[str]) -> Prop
         )
     match option.type:
         case "RollBack":
-            return _roll_back(option, view, contained)
+            return _roll_back(option, view, contained, paused)
         case "Scale":
             return _scale(option, view)
+        case "Pause":
+            return _pause(option, view)
         case _:
             assert_never(option.type)
 
 
 def action_class(option: Option) -> Literal["A", "B", "C", "D"]:
-    """How far it reaches, by domain.md §4: a rollback or fewer replicas is wide and reversible; none stops service."""
+    """How far it reaches, by domain.md §4.
+
+    A pause touches nothing that runs; a rollback or fewer replicas is wide and reversible; none stops service.
+    """
+    if option.type == "Pause":
+        return "A"
     return "C" if option.scale is not None and option.scale.replicas == 0 else "B"
 
 
-def holds(record_type: str, to: str, view: TargetView) -> bool:
-    """Whether what was written is still there; ``record_type`` is the option's type."""
-    return view.current_hash == to if record_type == "RollBack" else str(view.replicas) == to
+def holds(record: OptionRecord, view: TargetView) -> bool:
+    """Whether what was written is still there."""
+    match record.type:
+        case "RollBack":
+            return view.current_hash == record.to
+        case "Pause":
+            return all(is_set(FieldChange(one.path, one.before, one.after), view) for one in record.fields)
+        case _:
+            return str(view.replicas) == record.to
+
+
+def is_set(change: FieldChange, view: TargetView) -> bool:
+    """Whether a field has the value that the change gave it."""
+    now = view.pause
+    return now is not None and (now.path, now.before) == (change.path, change.after)
 
 
 def pinning(autoscaler: Autoscaler | None, replicas: int) -> dict[str, Any]:
@@ -56,12 +82,41 @@ def pinning(autoscaler: Autoscaler | None, replicas: int) -> dict[str, Any]:
     return {"minReplicas": min(autoscaler.min_replicas, replicas), "maxReplicas": replicas}
 
 
-def _roll_back(option: Option, view: TargetView, contained: frozenset[str]) -> Proposal | Refusal:
+def _pause(option: Option, view: TargetView) -> Proposal | Refusal:
+    what, pause = view.what, view.pause
+    if not view.may_pause:
+        return _forbidden(f"pause {what}", view, f"patch {WORKLOADS[view.kind].plural}.apps")
+    if view.paused or pause is None or pause.before == pause.after:
+        return Refusal("AlreadyThere", f"{what} {view.paused or 'is paused already'}")
+    if view.settled:
+        return Refusal("AlreadyThere", f"{what} is not being rolled out: a pause would change nothing of what runs")
+    return Proposal(
+        option=option.name,
+        action="Pause",
+        class_=action_class(option),
+        target_uid=view.uid,
+        target_kind=view.kind,
+        target_name=view.name,
+        from_=pause.was,
+        to=pause.becomes,
+        fields=(pause,),
+        summary=f"pause {what} with {view.updated_replicas} of {view.replicas} pods updated ({pause.becomes})",
+        notes=(
+            "what is rolled out so far goes on serving; a rollback of this policy resumes it, else somebody must",
+            *_reverted(view),
+        ),
+        digest=_digest("Pause", view, pause.was, pause.becomes, {}),
+    )
+
+
+def _roll_back(
+    option: Option, view: TargetView, contained: frozenset[str], paused: FieldChange | None
+) -> Proposal | Refusal:
     what = view.what
     current = next((one for one in view.revisions if one.template_hash == view.current_hash), None)
     if not view.may_roll_back:
         return _forbidden(f"roll {what} back", view, f"patch {WORKLOADS[view.kind].plural}.apps")
-    if view.paused:
+    if view.paused and not paused:
         return Refusal("TargetPaused", f"{what} {view.paused}")
     if current is None:
         return Refusal("RollingOut", f"{what} has a template that its controller has not taken up yet")
@@ -85,6 +140,8 @@ def _roll_back(option: Option, view: TargetView, contained: frozenset[str]) -> P
     chosen = max(earlier, key=lambda one: one.number)
     if sorted(chosen.images) == sorted(view.images):
         notes.append("the images are the same in both revisions: the rollback may not help")
+    resumed = f", and resume it ({paused.was})" if paused else ""
+    written: dict[str, Any] = {"revision": chosen.uid} | ({"resumed": paused.was} if paused else {})
     notes.append("a rollback restores the pod template, not ConfigMaps, Secrets or files that the model loads")
     return Proposal(
         option=option.name,
@@ -96,9 +153,10 @@ def _roll_back(option: Option, view: TargetView, contained: frozenset[str]) -> P
         from_=view.current_hash,
         to=chosen.template_hash,
         revision_uid=chosen.uid,
-        summary=f"roll {what} back from {_words(current)} to {_words(chosen)}",
+        fields=(paused.back,) if paused else (),
+        summary=f"roll {what} back from {_words(current)} to {_words(chosen)}{resumed}",
         notes=(*notes, *_reverted(view)),
-        digest=_digest("RollBack", view, view.current_hash, chosen.template_hash, {"revision": chosen.uid}),
+        digest=_digest("RollBack", view, view.current_hash, chosen.template_hash, written),
     )
 
 

@@ -271,7 +271,7 @@ def _action(rules: Rules, name: str) -> str | None:
 def action_of(option: Option) -> str:
     """What an option does to a model, as far as it matters to those who are told."""
     if option.scale is None:
-        return "RollBack"
+        return option.type
     return "Limit" if option.scale.replicas else "Stop"
 
 

@@ -6,12 +6,13 @@ interrupted in between is seen, and finished.
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from typing import Any, Literal
 
-from tocsin.api.incident import OptionRecord, PinnedAutoscaler
+from tocsin.api.incident import FieldStatus, OptionRecord, PinnedAutoscaler
 from tocsin.api.policy import Target
-from tocsin.decide.proposal import pinning
-from tocsin.decide.situation import Autoscaler, Proposal, Refusal, TargetView
+from tocsin.decide.proposal import is_set, pinning
+from tocsin.decide.situation import Autoscaler, FieldChange, Proposal, Refusal, TargetView
 
 
 def pinned_by(proposal: Proposal) -> PinnedAutoscaler | None:
@@ -32,13 +33,16 @@ def to_put_back(record: OptionRecord, proposal: Proposal) -> dict[str, object]:
     """What an undo will put back: of two attempts the first, which has pinned the autoscaler, saw it as it was."""
     if record.pinned and proposal.autoscaler is None:
         return {}
-    return {"from_": proposal.from_, "pinned": pinned_by(proposal)}
+    found: dict[str, object] = {"from_": proposal.from_, "pinned": pinned_by(proposal)}
+    if proposal.action == "Pause":
+        found["fields"] = tuple(FieldStatus(path=c.path, before=c.before, after=c.after) for c in proposal.fields)
+    return found
 
 
 def inverse(record: OptionRecord, view: TargetView) -> Proposal | Refusal:
     """What the undo of a containment would write, wherever the target is now; or what keeps us from it."""
-    rolls = record.type == "RollBack"
-    if not (view.may_roll_back if rolls else view.may_scale):
+    action, rolls = _action(record), record.type == "RollBack"
+    if not {"RollBack": view.may_roll_back, "Scale": view.may_scale, "Pause": view.may_pause}[action]:
         why = f"Tocsin may not change {view.what}: it lacks the right to {', '.join(view.lacking)}"
         return Refusal("LatelyDenied" if view.lately_denied else "Forbidden", why)
     uids = [one.uid for one in view.revisions if one.template_hash == record.from_]
@@ -46,7 +50,7 @@ def inverse(record: OptionRecord, view: TargetView) -> Proposal | Refusal:
         return Refusal("NoEarlierRevision", f"{view.what} no longer keeps the revision {record.from_}")
     return Proposal(
         option=record.name,
-        action="RollBack" if rolls else "Scale",
+        action=action,
         class_=record.class_,
         target_uid=record.target_uid or "",
         target_kind=view.kind,
@@ -54,8 +58,17 @@ def inverse(record: OptionRecord, view: TargetView) -> Proposal | Refusal:
         from_=record.to or "",
         to=record.from_ or "",
         revision_uid=uids[0] if rolls else "",
+        fields=tuple(FieldChange(one.path, one.before, one.after).back for one in record.fields),
         autoscaler=before_pinning(record),
     )
+
+
+def _action(record: OptionRecord) -> Literal["RollBack", "Scale", "Pause"]:
+    match record.type:
+        case "RollBack" | "Pause":
+            return record.type
+        case _:
+            return "Scale"
 
 
 def rest_of(record: OptionRecord, view: TargetView) -> Proposal:
@@ -85,6 +98,8 @@ def what_comes_back(record: OptionRecord, what: str) -> str:
     """What an undo of this option writes, in words, to that kind and name."""
     if record.type == "RollBack":
         return f"bring {what} from the template {record.to} back to {record.from_}"
+    if record.type == "Pause":
+        return f"resume {what} ({record.from_})"
     back = f"scale {what} from {record.to} back to {record.from_} replicas"
     return f"{back}, then restore {_fields(record)}" if record.pinned else back
 
@@ -102,6 +117,8 @@ def objection(proposal: Proposal, view: TargetView, marks: str) -> str:
         return f"{what} is being deleted"
     if proposal.action == "Scale":
         return _objection_to_number(proposal, view)
+    if proposal.action == "Pause":
+        return _objection_to_fields(proposal, view, marks)
     if view.current_hash != proposal.from_:
         return f"{what} has another template by now, no longer {proposal.from_}"
     if not (view.contained_by or view.undone_by).startswith(marks):
@@ -120,6 +137,15 @@ def _objection_to_number(proposal: Proposal, view: TargetView) -> str:
         return f"{what} has replicas: {view.replicas}, no longer {written}"
     if view.replicas == written and not (view.scaled_by_us or pin):
         return f"{what} was scaled to {written} by somebody else"
+    return ""
+
+
+def _objection_to_fields(proposal: Proposal, view: TargetView, marks: str) -> str:
+    """``fields`` is what the undo sets: they must still have what we gave them."""
+    if not all(is_set(change.back, view) for change in proposal.fields):
+        return f"{view.what} is no longer paused as we paused it"
+    if not (view.contained_by or view.undone_by).startswith(marks):
+        return f"{view.what} is paused, but not by this incident any more"
     return ""
 
 
@@ -150,8 +176,22 @@ def by_hand(record: OptionRecord, namespace: str, target: Target, view: TargetVi
             return f"by hand: apply the manifest from before; no revision {record.from_} is kept"
         number = numbers[0] if numbers else "<the revision before>"
         return f"by hand: kubectl rollout undo {where} --to-revision={number}"
+    if record.type == "Pause":
+        return f"by hand: kubectl patch {where} --type=merge -p '{_merge_patch(record)}'"
     scaling = f"by hand: kubectl scale {where} --replicas={record.from_}"
     return f"{scaling}, then restore {_fields(record)}" if record.pinned else scaling
+
+
+def _merge_patch(record: OptionRecord) -> str:
+    """What gives the fields back what they had (RFC 7386: null removes)."""
+    patch: Any = {}
+    for one in record.fields:
+        *parents, last = one.path.lstrip("/").split("/")
+        place = patch
+        for name in parents:
+            place = place.setdefault(name, {})
+        place[last] = None if one.before is None else json.loads(one.before)
+    return json.dumps(patch)
 
 
 def _fields(record: OptionRecord) -> str:

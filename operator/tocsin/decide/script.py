@@ -12,6 +12,7 @@ from tocsin.api.policy import EscalationPolicy, PolicyModel
 from tocsin.api.responder import Responder
 from tocsin.decide.signals import Answer
 from tocsin.decide.situation import NoTarget, Proposal, TargetView
+from tocsin.decide.workload import PAUSED
 
 Question = Literal["values", "samples", "ages", "affected"]
 
@@ -123,9 +124,21 @@ def _moved(view: TargetView, proposal: Proposal) -> TargetView:
             chosen = next(one for one in view.revisions if one.template_hash == proposal.to)
             others = tuple(one for one in view.revisions if one is not chosen)
             revisions = (*others, replace(chosen, number=number))
-            return replace(view, current_hash=proposal.to, revisions=revisions, images=chosen.images)
+            resumed = _set(view, proposal)
+            return replace(resumed, current_hash=proposal.to, revisions=revisions, images=chosen.images)
         case "Scale":
             count = int(proposal.to)
             return replace(view, replicas=count, running_replicas=count, updated_replicas=count)
+        case "Pause":
+            return _set(view, proposal)
         case _:
             assert_never(proposal.action)
+
+
+def _set(view: TargetView, proposal: Proposal) -> TargetView:
+    """The target with the fields that the proposal sets: paused, or resumed."""
+    for change in proposal.fields:
+        assert view.pause is not None, "whoever has a change of it has seen it"
+        held = view.pause.after == change.after
+        view = replace(view, pause=replace(view.pause, before=change.after), paused=PAUSED if held else "")
+    return view

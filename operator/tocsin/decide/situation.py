@@ -150,6 +150,35 @@ class Autoscaler:
 
 
 @dataclass(frozen=True, slots=True)
+class FieldChange:
+    """One field of an object, and what is to become of it; values are canonical JSON, None stands for no field."""
+
+    path: str
+    """A JSON pointer (RFC 6901)."""
+    before: str | None
+    after: str | None
+
+    @property
+    def back(self) -> FieldChange:
+        """What takes it back."""
+        return FieldChange(self.path, self.after, self.before)
+
+    @property
+    def was(self) -> str:
+        """The field before, in words: ``spec.paused false``."""
+        return _in_words(self.path, self.before)
+
+    @property
+    def becomes(self) -> str:
+        """The field afterwards, in words."""
+        return _in_words(self.path, self.after)
+
+
+def _in_words(path: str, value: str | None) -> str:
+    return f"{path.lstrip('/').replace('/', '.')} {'unset' if value is None else value}"
+
+
+@dataclass(frozen=True, slots=True)
 class TargetView:
     """A workload as it is now: what a proposal and the check of a hold need, and no more."""
 
@@ -170,6 +199,8 @@ class TargetView:
     """Ordered by number, the newest last."""
     paused: str = ""
     """Why another template would change nothing, in words; empty when it would."""
+    pause: FieldChange | None = None
+    """What holds its rollout where it is, from what is there now; from and to the same when that is so already."""
     deleting: bool = False
     owner: str = ""
     """``Kind/name`` of the controller that owns it, and would undo what is done to it; empty when nobody does."""
@@ -192,7 +223,9 @@ class TargetView:
     template_json: str = ""
     """The pod template as canonical JSON; for the snapshot."""
     may_roll_back: bool = True
-    """Whether our own rights suffice to patch the workload (preflight)."""
+    """Whether our own rights suffice to patch the workload, and to free what waits behind a pod (preflight)."""
+    may_pause: bool = True
+    """Whether our own rights suffice to patch the workload, and nothing besides (preflight)."""
     may_scale: bool = True
     """Whether our own rights suffice to patch its scale, and its autoscaler if there is one (preflight)."""
     lacking: tuple[str, ...] = ()
@@ -233,17 +266,19 @@ class Proposal:
     """What exactly an option would write, its digest is what approvals bind to; or what its undo would put back."""
 
     option: str
-    action: Literal["RollBack", "Scale"]
+    action: Literal["RollBack", "Scale", "Pause"]
     class_: Literal["A", "B", "C", "D"]
     target_uid: str
     target_kind: str
     target_name: str
     from_: str
-    """The template hash or the number of replicas now."""
+    """The template hash, the number of replicas, or the field in words, now."""
     to: str
-    """The template hash or the number of replicas then."""
+    """The template hash, the number of replicas, or the field in words, then."""
     revision_uid: str = ""
-    """What keeps the template to go back to; empty for Scale."""
+    """What keeps the template to go back to; empty for any other action."""
+    fields: tuple[FieldChange, ...] = ()
+    """The fields to set: what pauses, or, with a rollback, what resumes a rollout that this incident has paused."""
     autoscaler: Autoscaler | None = None
     """The autoscaler that has to be pinned first, if any; for an undo, as it was before it was pinned."""
     summary: str = ""
@@ -274,6 +309,7 @@ class Refusal:
         "LatelyDenied",
         "RollingOut",
     ]
+    """The last two pass by themselves."""
     message: str
 
 

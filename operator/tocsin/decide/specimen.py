@@ -23,7 +23,6 @@ from tocsin.api.objects import Metadata, Severity
 from tocsin.api.policy import EscalationPolicy, PolicyModel, Rules
 from tocsin.api.template import MessagePhase
 from tocsin.decide.defaults import freeze
-from tocsin.decide.rendering import action_of
 
 AGES = {
     MessagePhase.INITIAL: timedelta(minutes=20),
@@ -69,6 +68,13 @@ def specimen(
     return _incident(policy, model, rules, began, status), rules
 
 
+_DONE = {
+    "RollBack": "the pod template of the revision that was healthy last",
+    "Scale": "the number of replicas that the option names",
+    "Pause": "the rollout is held where it was",
+}
+
+
 def _contained(rules: Rules, at: datetime) -> tuple[OptionRecord, ...]:
     """The first option of the policy, done."""
     return tuple(
@@ -77,9 +83,7 @@ def _contained(rules: Rules, at: datetime) -> tuple[OptionRecord, ...]:
             type=option.type,
             class_="B",
             state=OptionState.HELPED,
-            summary="the pod template of the revision that was healthy last"
-            if action_of(option) == "RollBack"
-            else "the number of replicas that the option names",
+            summary=_DONE[option.type],
             settled_time=at,
         )
         for option in rules.containment[:1]

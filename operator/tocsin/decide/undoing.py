@@ -14,14 +14,12 @@ from tocsin.api.objects import clip
 from tocsin.api.policy import Target
 from tocsin.api.quantities import format_duration
 from tocsin.decide.ledger import parts_of
-from tocsin.decide.options import PASSING, Moved
+from tocsin.decide.options import IN_PLACE, PASSING, Moved
 from tocsin.decide.plan import Undo
 from tocsin.decide.restoring import by_hand, inverse, objection, what_comes_back
 from tocsin.decide.situation import NoTarget, Outcome, Refusal, Situation, TargetView
 from tocsin.decide.standing import Verdict
 
-IN_PLACE = (OptionState.EXECUTED, OptionState.HELPED, OptionState.CANNOT_TELL, OptionState.DID_NOT_HELP)
-"""States in which something of ours is on the target, if nobody has changed it since."""
 MOST_UNDOS = 8
 """More are not begun in an episode: the ledger has room for so many."""
 PATIENCE = timedelta(minutes=10)

@@ -14,7 +14,7 @@ from typing import Any
 from tocsin.api.objects import clip
 from tocsin.api.quantities import parse_time
 from tocsin.api.workload import WORKLOADS
-from tocsin.decide.situation import Autoscaler, Revision, TargetView
+from tocsin.decide.situation import Autoscaler, FieldChange, Revision, TargetView
 
 HEALTHY = "tocsin.dev/healthy"
 """On what keeps a template: it was healthy. Valid with the value of ``mark_of`` only: annotations get copied."""
@@ -28,6 +28,10 @@ POD_REVISION = "controller-revision-hash"
 """The label of a StatefulSet's pods: the name of the ControllerRevision that they were made from."""
 PAUSED = "is paused: nothing would change until somebody resumes it"
 ON_DELETE = "has the updateStrategy OnDelete: nothing would change until somebody deletes its pods"
+PARTITIONED = "has a partition that holds all its pods back: nothing would change until somebody lowers it"
+HELD_BACK = 1_000_000
+"""The partition of a paused StatefulSet: more than any has pods, so that those that are added meanwhile are of the
+earlier template too."""
 
 Json = Mapping[str, Any]
 
@@ -121,6 +125,7 @@ def view_of(
     *,
     manager: str,
     may_roll_back: bool = True,
+    may_pause: bool = True,
     may_scale: bool = True,
     lacking: tuple[str, ...] = (),
     pods: Iterable[Json] = (),
@@ -146,6 +151,7 @@ def view_of(
         current_hash=current_hash,
         revisions=tuple(_revision(one, workload["kind"]) for one in kept),
         paused=_paused(workload),
+        pause=_pause(workload),
         deleting="deletionTimestamp" in metadata,
         owner=f"{owner['kind']}/{owner['name']}" if owner else "",
         git_owner=_git_owner(metadata),
@@ -159,6 +165,7 @@ def view_of(
         template_digest=sha256(template),
         template_json=template,
         may_roll_back=may_roll_back,
+        may_pause=may_pause,
         may_scale=may_scale,
         lacking=lacking,
     )
@@ -176,9 +183,42 @@ def _counts(workload: Json) -> tuple[int, int, int, int]:
 
 
 def _paused(workload: Json) -> str:
-    if workload["spec"].get("paused"):
+    spec = workload["spec"]
+    strategy = spec.get("updateStrategy", {})
+    if spec.get("paused"):
         return PAUSED
-    return ON_DELETE if workload["spec"].get("updateStrategy", {}).get("type") == "OnDelete" else ""
+    if strategy.get("type") == "OnDelete":
+        return ON_DELETE
+    partition = (strategy.get("rollingUpdate") or {}).get("partition", 0)
+    return PARTITIONED if partition and partition >= spec.get("replicas", 1) else ""
+
+
+def _pause(workload: Json) -> FieldChange | None:
+    """What pauses a rollout; None for a StatefulSet that waits for somebody to delete its pods.
+
+    A StatefulSet makes pods below its partition of the earlier template, even those that die; OnDelete would make them
+    of the later one.
+    """
+    match workload["kind"]:
+        case "Deployment":
+            path, held = "/spec/paused", "true"
+        case "StatefulSet" if workload["spec"].get("updateStrategy", {}).get("type") == "OnDelete":
+            return None
+        case "StatefulSet":
+            path, held = "/spec/updateStrategy/rollingUpdate/partition", str(HELD_BACK)
+        case _:
+            path, held = "/spec/updateStrategy/type", canonical("OnDelete")
+    return FieldChange(path, _value_at(workload, path), held)
+
+
+def _value_at(thing: Json, path: str) -> str | None:
+    """The canonical JSON of a field; None when it is not there."""
+    value: Any = thing
+    for name in path.lstrip("/").split("/"):
+        if not isinstance(value, Mapping) or name not in value:
+            return None
+        value = value[name]
+    return canonical(value)
 
 
 def is_scaled_by(workload: Json, manager: str) -> bool:

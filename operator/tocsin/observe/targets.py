@@ -105,6 +105,7 @@ class Targets:
         )
         lacking = [right for right, allowed in zip(rights, granted, strict=True) if not allowed]
         may_roll_back = not any(right in lacking for right in rolling)
+        may_pause = rolling[0] not in lacking
         autoscaler = autoscaler_of(workload, autoscalers or ())
         if autoscalers is None:
             lacking.append(_Right("list", "autoscaling", "horizontalpodautoscalers"))
@@ -117,6 +118,7 @@ class Targets:
             autoscaler,
             manager=FIELD_MANAGER,
             may_roll_back=may_roll_back,
+            may_pause=may_pause,
             may_scale=all(right in rolling for right in lacking),
             lacking=tuple(right.words(namespace) for right in lacking),
             pods=pods,

@@ -1,8 +1,9 @@
-"""How a workload of ``apps/v1`` is rolled back or scaled: read, rehearsed, written under a guard, read back."""
+"""How a workload of ``apps/v1`` is rolled back, scaled or paused: read, rehearsed, written under a guard, read back."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -12,8 +13,8 @@ from tocsin.api.workload import WORKLOADS
 from tocsin.apiserver import CACHED, FIELD_MANAGER, ApiError, ApiServer, NoAnswer, path
 from tocsin.clock import Clock
 from tocsin.decide.plan import Contain
-from tocsin.decide.proposal import pinning
-from tocsin.decide.situation import Proposal, TargetView
+from tocsin.decide.proposal import is_set, pinning
+from tocsin.decide.situation import FieldChange, Proposal, TargetView
 from tocsin.decide.workload import (
     CONTAINED_BY,
     REVISION,
@@ -140,6 +141,9 @@ class Work:
             kept, pods = owned_by(workload, answer["items"]), await self._pods(workload)
             view = view_of(workload, kept, None, manager=FIELD_MANAGER, pods=pods)
             return Live(workload, kept, view, pods=tuple(pods))
+        if self.proposal.action == "Pause":
+            workload = await self._api.get(self._where)
+            return Live(workload, (), view_of(workload, (), None, manager=FIELD_MANAGER))
         listing = self._api.get(path("autoscaling/v2", "horizontalpodautoscalers", self._namespace), **how)
         answer, workload = await asyncio.gather(listing, self._api.get(self._where))
         autoscaler = autoscaler_of(workload, answer["items"])
@@ -164,6 +168,8 @@ class Work:
             return Answer("Refused", f"{self.what} is being deleted")
         if proposal.action == "RollBack":
             return self._judge_template(live)
+        if proposal.action == "Pause":
+            return self._judge_fields(view)
         return self._judge_replicas(view)
 
     def _judge_template(self, live: Live) -> Answer | None:
@@ -177,11 +183,26 @@ class Work:
             return Answer("Conflict", f"{self.what} has another template by now, no longer {proposal.from_}")
         if view.contained_by == self.key:
             return Answer("Conflict", f"{self.what} was rolled back by this effect, and somebody has undone it")
-        if view.paused:
-            return Answer("Conflict", f"{self.what} {view.paused}")
+        if not self._is_as_proposed(view) or (view.paused and not proposal.fields):
+            return Answer("Conflict", f"{self.what} {view.paused or 'was resumed by somebody else'}")
         if all(one.uid != proposal.revision_uid for one in view.revisions):
             return Answer("Conflict", f"{self.what} no longer keeps the revision {proposal.to}")
         return None
+
+    def _judge_fields(self, view: TargetView) -> Answer | None:
+        if all(is_set(change, view) for change in self.proposal.fields):
+            if view.contained_by == self.key:
+                return Answer("Done", f"read back: {self.what} has {self.proposal.to}")
+            return Answer("Conflict", f"{self.what} has {self.proposal.to} already, but not by this effect")
+        if view.contained_by == self.key:
+            return Answer("Conflict", f"{self.what} was paused by this effect, and somebody has undone it")
+        if not self._is_as_proposed(view):
+            return Answer("Conflict", f"{self.what} no longer has {self.proposal.from_}")
+        return None
+
+    def _is_as_proposed(self, view: TargetView) -> bool:
+        """Whether the fields that are to be set are still as they were."""
+        return all(is_set(change.back, view) for change in self.proposal.fields)
 
     def _judge_replicas(self, view: TargetView) -> Answer | None:
         proposal = self.proposal
@@ -204,22 +225,39 @@ class Work:
             return await self._free(live, dry_run=dry_run)
         if self.proposal.action == "RollBack":
             return await self._write_template(live, dry_run=dry_run)
+        if self.proposal.action == "Pause":
+            return await self._write_fields(live, dry_run=dry_run)
         return await self._write_replicas(live, dry_run=dry_run)
 
     async def _write_template(self, live: Live, *, dry_run: bool) -> Answer | None:
         source = next(one for one in live.kept if one["metadata"]["uid"] == self.proposal.revision_uid)
         template = bare_template(source)
-        annotations = _annotations(live.workload, source) | {self.mark: self.key}
-        annotations.pop(self.other_mark, None)
-        operations: list[dict[str, Any]] = [
-            {"op": "replace", "path": "/metadata/resourceVersion", "value": live.view.resource_version},
-            {"op": "add", "path": "/metadata/annotations", "value": annotations},
-            {"op": "replace", "path": "/spec/template", "value": template},
-        ]
-        written = await self._api.json_patch(self._where, operations, dry_run=dry_run)
+        annotations = _annotations(live.workload, source)
+        restored: dict[str, Any] = {"op": "replace", "path": "/spec/template", "value": template}
+        written = await self._patch(live, annotations, [restored], dry_run=dry_run)
         if bare_template(written) != template:
             return Answer("Refused", f"the API server would change the template that is restored to {self.what}")
         return None
+
+    async def _write_fields(self, live: Live, *, dry_run: bool) -> Answer | None:
+        written = await self._patch(live, dict(_annotated(live.workload)), [], dry_run=dry_run)
+        view = view_of(written, (), None, manager=FIELD_MANAGER)
+        if not all(is_set(change, view) for change in self.proposal.fields):
+            return Answer("Refused", f"the API server would not set {self.proposal.to} of {self.what}")
+        return None
+
+    async def _patch(
+        self, live: Live, annotations: dict[str, str], operations: list[dict[str, Any]], *, dry_run: bool
+    ) -> Any:
+        """Write it with the fields of the proposal and our mark, all at once."""
+        marked = {name: value for name, value in annotations.items() if name != self.other_mark}
+        guarded: list[dict[str, Any]] = [
+            {"op": "replace", "path": "/metadata/resourceVersion", "value": live.view.resource_version},
+            {"op": "add", "path": "/metadata/annotations", "value": marked | {self.mark: self.key}},
+            *(_operation(change) for change in self.proposal.fields),
+            *operations,
+        ]
+        return await self._api.json_patch(self._where, guarded, dry_run=dry_run)
 
     async def _free(self, live: Live, *, dry_run: bool) -> Answer | None:
         """Delete the pods behind which the StatefulSet waits; one that has changed since may have become ready.
@@ -297,6 +335,12 @@ class Work:
         if verdict and verdict.result == "Done":
             return verdict
         return Answer("Unknown", f"no answer, and {self.what} does not show the write: {what}")
+
+
+def _operation(change: FieldChange) -> dict[str, Any]:
+    if change.after is None:
+        return {"op": "remove", "path": change.path}
+    return {"op": "add", "path": change.path, "value": json.loads(change.after)}
 
 
 def _scale(guard: dict[str, str], replicas: int) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from tocsin.act.containment.workload import Answer, Live, Work, bring
 from tocsin.apiserver import UNDO_MANAGER, ApiServer
 from tocsin.clock import Clock
 from tocsin.decide.plan import Undo
+from tocsin.decide.proposal import is_set
 from tocsin.decide.restoring import objection, unpinning
 from tocsin.decide.situation import TargetView
 from tocsin.decide.workload import CONTAINED_BY, UNDONE_BY, is_scaled_by
@@ -43,8 +44,8 @@ class _Undoing(Work):
             return done
         if why := objection(self.proposal, live.view, self._marks):
             return Answer("Conflict", why)
-        if self.proposal.action == "RollBack" and live.view.undone_by == self.key:
-            return Answer("Conflict", f"{self.what} was rolled forward by this undo, and somebody has changed that")
+        if self.proposal.action != "Scale" and live.view.undone_by == self.key:
+            return Answer("Conflict", f"{self.what} was changed by this undo, and somebody has changed that")
         if self.proposal.action == "RollBack" and all(
             one.uid != self.proposal.revision_uid for one in live.view.revisions
         ):
@@ -56,6 +57,9 @@ class _Undoing(Work):
         if self.proposal.action == "RollBack":
             ours = view.current_hash == to and view.undone_by == self.key
             return Answer("Done", f"read back: {self.what} has the template {to}") if ours else None
+        if self.proposal.action == "Pause":
+            ours = all(is_set(change, view) for change in self.proposal.fields) and view.undone_by == self.key
+            return Answer("Done", f"read back: {self.what} has {to}") if ours else None
         is_as_written = str(view.replicas) == self.proposal.from_
         if self._unpinning(view) != {} or (is_as_written and view.scaled_by_us):
             return None
