@@ -16,11 +16,13 @@ from pydantic import BaseModel, ValidationError
 from tocsin.api.objects import API_VERSION
 from tocsin.api.policy import (
     EVERY_ALONE,
+    FELT,
     NO_TIER,
     TIER_ALONE,
     TOO_MANY,
     TOO_OFTEN,
     UNHEARD,
+    UNTOLD,
     EscalationPolicySpec,
     Option,
     Signal,
@@ -255,6 +257,8 @@ def _option_problems(option: Option) -> Iterator[str]:
     member = {"RollBack": option.scale is None, "Scale": option.scale is not None and option.roll_back is None}
     if not member[option.type]:
         yield ("type: the member that type names must be set, and no other: rollBack for RollBack, scale for Scale")
+    if option.type in FELT and option.effect is None:
+        yield f"effect: {UNTOLD}"
     fail_safe, expire = option.approval.fail_safe_after, option.approval.expire_after
     if fail_safe is not None and expire is not None and fail_safe >= expire:
         yield "approval.failSafeAfter: approval.failSafeAfter must be shorter than approval.expireAfter"
