@@ -82,6 +82,10 @@ def test_people_with_the_right_decide_and_others_are_refused_by_name(stage: Stag
     stage.policy(containment=[approval])
     stage.deploy("v2", BAD)
     stage.cluster.wait(lambda: stage.condition("Contained")[1] == "Asking", 30, "a question")
+    felt = f"If stop runs, people will experience: {EFFECT['experience']}"
+    stage.cluster.wait(
+        lambda: any(page["text"].splitlines()[1] == felt for page in stage.pages("owners")), 30, "what people will feel"
+    )
 
     with pytest.raises(CommandError, match="mallory"):
         stage.decide("mallory", "Acknowledge")
