@@ -36,10 +36,12 @@ signals:
 containment:
 - name: last-healthy
   type: RollBack
+  effect: {experience: Payments are checked by the older rules., fallback: The desk reviews large payments by hand.}
   approval: {required: 1}
 - name: stop
   type: Scale
   scale: {replicas: 0}
+  effect: {experience: Payments above 500 wait., fallback: The desk releases waiting payments by hand.}
 tiers:
 - {name: owners, severity: SEV3, accountable: owners, acknowledgeWithin: 15m, containWithin: 1h}
 - {name: compliance, severity: SEV2, accountable: compliance, acknowledgeWithin: 15m, decideWithin: 4h}

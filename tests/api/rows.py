@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from tocsin.api.message import ONCE
-from tocsin.api.policy import EVERY_ALONE, NO_TIER, TIER_ALONE, TOO_MANY, TOO_OFTEN
+from tocsin.api.policy import EVERY_ALONE, NO_TIER, TIER_ALONE, TOO_MANY, TOO_OFTEN, UNTOLD
 from tocsin.api.responder import LATER
 from tocsin.api.silence import LONGEST, UNBOUNDED
 from tocsin.api.template import BY_SENDER, LANGUAGE_PATTERN, ONE_APPROVAL, TO_PEOPLE, TWO_APPROVALS, VALUE_PATTERN
@@ -293,6 +293,43 @@ REFUSED = (
         "containment: [{name: back, type: RollBack, scale: {replicas: 0}}]",
         "spec.containment[0]: Invalid value: only the member that type names may be set: rollBack for RollBack, scale"
         " for Scale (needed), none for Pause",
+    ),
+    Refused(
+        "EscalationPolicy",
+        "a rollback of which nobody knows what people feel",
+        "containment: [{name: back, type: RollBack}]",
+        f"spec.containment: Invalid value: {UNTOLD}",
+    ),
+    Refused(
+        "EscalationPolicy",
+        "a stop of which nobody knows what people feel",
+        "containment: [{name: stop, type: Scale, scale: {replicas: 0}}]",
+        f"spec.containment: Invalid value: {UNTOLD}",
+    ),
+    Refused(
+        "EscalationPolicy",
+        "one option of two says nothing of what people feel",
+        "containment: [{name: back, type: RollBack, effect: {experience: they wait, fallback: we call}},"
+        " {name: again, type: RollBack}]",
+        f"spec.containment: Invalid value: {UNTOLD}",
+    ),
+    Refused(
+        "EscalationPolicy",
+        "what people feel, and nobody who helps them",
+        "containment: [{name: back, type: RollBack, effect: {experience: they wait}}]",
+        "spec.containment[0].effect.fallback: Required value",
+    ),
+    Refused(
+        "EscalationPolicy",
+        "what people feel is left empty",
+        "containment: [{name: back, type: RollBack, effect: {experience: '', fallback: we call}}]",
+        "spec.containment[0].effect.experience in body should be at least 3 chars long",
+    ),
+    Refused(
+        "EscalationPolicy",
+        "what is done by hand is a book",
+        f"containment: [{{name: back, type: RollBack, effect: {{experience: they wait, fallback: {'x' * 513}}}}}]",
+        "spec.containment[0].effect.fallback: Too long: may not be more than 512",
     ),
     Refused(
         "EscalationPolicy",

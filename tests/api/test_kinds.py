@@ -60,8 +60,10 @@ ACCEPTED = (
     (
         "EscalationPolicy",
         "options in order",
-        "containment: [{name: back, type: RollBack, rollBack: {to: Previous}, approval: {failSafeAfter: 5m,"
-        " expireAfter: 1h}}, {name: stop, type: Scale, scale: {replicas: 0}}]",
+        "containment: [{name: back, type: RollBack, rollBack: {to: Previous}, effect: {experience: they wait,"
+        " fallback: we call}, approval: {failSafeAfter: 5m,"
+        " expireAfter: 1h}}, {name: stop, type: Scale, scale: {replicas: 0},"
+        " effect: {experience: they wait, fallback: we call}}]",
     ),
     ("Incident", "a person's incident", "{}"),
     (
@@ -69,6 +71,12 @@ ACCEPTED = (
         "a signal's incident",
         "{origin: Signal, by: null, reason: null, rules: {mode: Enforce, prometheus: default, model: {name: credit},"
         f" risk: {{}}, reopenWindow: 1h, digests: {{back: '{DIGEST}'}}}}}}",
+    ),
+    (
+        "Incident",
+        "an incident of a policy that is older than effect",
+        "{origin: Signal, by: null, reason: null, rules: {mode: Enforce, prometheus: default, model: {name: credit},"
+        " risk: {}, reopenWindow: 1h, containment: [{name: back, type: RollBack}]}}",
     ),
     ("Decision", "an acknowledgement", "{}"),
     (

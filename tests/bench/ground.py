@@ -19,7 +19,7 @@ from tests.cluster.cluster import Cluster
 from tests.cluster.proxy import Proxy
 from tests.cluster.workloads import PORT, model_deployment
 from tests.e2e.exporter import exporting
-from tests.e2e.stage import API, BAD, GOOD, SYSTEM, Installed, OperatorProcess, policy_spec
+from tests.e2e.stage import API, BAD, EFFECT, GOOD, SYSTEM, Installed, OperatorProcess, policy_spec
 from tocsin.settings import Tenancy
 
 OURS = f"/apis/{API}"
@@ -258,6 +258,7 @@ def a_spec(model: str, *, every: str = "1s") -> dict[str, Any]:
     spec = policy_spec(model)
     (signal,) = spec["signals"]
     option = {"name": "previous", "type": "RollBack", "rollBack": {"to": "Previous"}, "approval": {"required": 0}}
+    option["effect"] = EFFECT
     tier = {"name": "owners", "severity": "SEV3", "accountable": "owners", "acknowledgeWithin": "1h"}
     return spec | {"signals": [signal | {"every": every, "for": "1s"}], "containment": [option], "tiers": [tier]}
 

@@ -348,7 +348,7 @@ def test_which_incidents_are_meant_is_never_guessed(
 def test_an_answer_is_bound_to_what_exactly_is_asked(
     office: Office, capsys: pytest.CaptureFixture[str], word: str
 ) -> None:
-    office.say(containment=(ASKING,))
+    office.say(rules=the_rules(), containment=(ASKING,))
     asked: list[str] = []
 
     office.decide(word, ask=lambda question: not asked.append(question), reason="seen")
@@ -356,7 +356,9 @@ def test_an_answer_is_bound_to_what_exactly_is_asked(
     (decision,) = office.decisions()
     assert (decision.spec.option, decision.spec.digest) == ("last-healthy", DIGEST)
     assert asked == [f"{word} it?"]
-    assert capsys.readouterr().out.splitlines()[:3] == [
+    assert capsys.readouterr().out.splitlines()[:5] == [
+        "If last-healthy runs, people will experience: Payments are checked by the older rules.",
+        "By hand meanwhile: The desk reviews large payments by hand.",
         "last-healthy: roll Deployment/fraud back from revision 2 to revision 1",
         "  note: the images are the same",
         "  approvals so far: 0 of 2",
@@ -414,13 +416,17 @@ BROKEN = {
 
 
 def test_what_was_ordered_alone_is_approved_afterwards(office: Office, capsys: pytest.CaptureFixture[str]) -> None:
-    office.say(containment=({**ASKING, "state": "Executed"},), break_glass=(BROKEN,))
+    office.say(rules=the_rules(), containment=({**ASKING, "state": "Executed"},), break_glass=(BROKEN,))
 
     office.decide("approve", yes=True, reason="it was right")
 
     (decision,) = office.decisions()
     assert (decision.spec.option, decision.spec.digest) == ("stop", OTHER)
-    assert capsys.readouterr().out.startswith("stop, which bob ordered alone: patients wait\n")
+    assert capsys.readouterr().out.splitlines()[:3] == [
+        "While stop holds, people experience: Payments above 500 wait.",
+        "By hand meanwhile: The desk releases waiting payments by hand.",
+        "stop, which bob ordered alone: patients wait",
+    ]
 
 
 def test_what_asks_is_approved_before_what_was_ordered_alone(office: Office) -> None:
@@ -656,7 +662,10 @@ def test_an_authorisation_is_bound_to_the_option_as_it_is_and_expires(
     assert until is not None
     assert abs(until - created - timedelta(hours=720)) < timedelta(minutes=1)
     assert code == 0
-    assert capsys.readouterr().out.startswith("authorised last-healthy of fraud-latency until ")
+    experience, fallback, said = capsys.readouterr().out.splitlines()
+    assert experience.startswith("If last-healthy runs, people will experience: Shoppers pay as before.")
+    assert fallback.startswith("By hand meanwhile: Payments risk looks through")
+    assert said.startswith("authorised last-healthy of fraud-latency until ")
 
 
 @pytest.mark.parametrize(
@@ -727,6 +736,7 @@ def test_rules_are_shown_before_they_are_attested_and_the_verdict_after(
     assert shown[0].startswith("fraud-latency: mode ")
     assert any(line.startswith("  signal ") and ": warn > " in line for line in shown)
     assert "    basis: none is given: set spec.signals[].basis" in shown
+    assert any(line.startswith("    If last-healthy runs, people will experience: Shoppers") for line in shown)
     assert shown[-1] == said
 
 

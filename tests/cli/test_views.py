@@ -18,7 +18,7 @@ from tests.cluster.access import Access
 from tests.decide.test_containment import a_record
 from tests.decide.test_roster import ROTATION, a_role, a_roster
 from tests.decide.test_tiers import an_entered
-from tocsin.api.incident import Incident, IncidentStatus, OptionState
+from tocsin.api.incident import Incident, IncidentStatus, OptionRecord, OptionState
 from tocsin.api.policy import EscalationPolicy, EscalationPolicyStatus
 from tocsin.apiserver import ApiError, ApiServer
 from tocsin.cli.files import Mistake
@@ -65,11 +65,16 @@ def printed(
     return lines
 
 
+def table_of(lines: Sequence[str]) -> Sequence[str]:
+    """The table, without the sections after it."""
+    return lines[: [*lines, ""].index("")]
+
+
 def test_status_shows_what_is_open_the_worst_first(capsys: pytest.CaptureFixture[str]) -> None:
     resolved = an_open(resolved_time=T0)
     mild = an_open(severity="SEV4", next_deadline_time=None)
     worst = an_open(severity="SEV1", next_deadline_time=T0 - 3 * MIN)
-    head, *lines = printed(capsys, [mild, an_open(), resolved, worst], "status")
+    head, *lines = table_of(printed(capsys, [mild, an_open(), resolved, worst], "status"))
     assert head.split() == ["INCIDENT", "SEV", "PHASE", "WAITING", "FOR", "DUE"]
     assert [line.split()[1] for line in lines] == ["SEV1", "SEV2", "SEV4"]
     assert [line.rstrip().rpartition("decide")[2].strip() for line in lines] == ["3m late", "in 12m", ""]
@@ -80,9 +85,76 @@ def test_status_shows_what_is_open_the_worst_first(capsys: pytest.CaptureFixture
 def test_status_of_several_namespaces_names_them(capsys: pytest.CaptureFixture[str]) -> None:
     other = an_open()
     other = other.model_copy(update={"metadata": other.metadata.model_copy(update={"namespace": "loans"})})
-    head, *lines = printed(capsys, [an_open(), other], "status", "-A")
+    lines = printed(capsys, [an_open(), other], "status", "-A")
+    head, *rows = table_of(lines)
     assert head.split()[0] == "NAMESPACE"
-    assert sorted(line.split()[0] for line in lines) == ["loans", "models"]
+    assert sorted(line.split()[0] for line in rows) == ["loans", "models"]
+    asked = lines[lines.index("to approve or reject") + 1 :]
+    assert [line.split(":")[0] for line in asked] == ["  models/fraud-1"] * 3 + ["  loans/fraud-1"] * 3
+
+
+BROKEN = {"option": "stop", "digest": "sha256:" + "a" * 64, "by": "eve", "time": T0, "reason": "patients wait"}
+BROKEN |= {"approveDeadline": T0 + 12 * MIN}
+SUMMARY = a_record(OptionState.ASKING).summary
+ASKED = [
+    "  fraud-1: If last-healthy runs, people will experience: Payments are checked by the older rules.",
+    "  fraud-1: By hand meanwhile: The desk reviews large payments by hand.",
+    f"  fraud-1: last-healthy: Asking: {SUMMARY} — 0 of 1 approvals",
+]
+
+
+@pytest.mark.parametrize(
+    ("changes", "section"),
+    [
+        pytest.param({}, ASKED, id="what asks"),
+        pytest.param(
+            {"break_glass": (BROKEN,), "containment": (a_record(OptionState.HELPED, name="stop"),)},
+            [
+                "  fraud-1: While stop holds, people experience: Payments above 500 wait.",
+                "  fraud-1: By hand meanwhile: The desk releases waiting payments by hand.",
+                f"  fraud-1: stop: Helped: {SUMMARY}",
+            ],
+            id="what one person has ordered alone",
+        ),
+        pytest.param({"containment": (a_record(OptionState.HELPED),)}, None, id="nothing"),
+        pytest.param({"resolved_time": T0}, None, id="nothing of an incident that is over"),
+    ],
+)
+def test_status_shows_what_people_feel_of_what_waits_for_an_approval_before_what_would_be_written(
+    capsys: pytest.CaptureFixture[str], changes: dict[str, Any], section: list[str] | None
+) -> None:
+    lines = printed(capsys, [an_open(**changes)], "status")
+    title = "to approve or reject"
+    assert (lines[lines.index(title) + 1 :] if title in lines else None) == section
+
+
+@pytest.mark.parametrize(
+    ("record", "section"),
+    [
+        pytest.param(
+            a_record(OptionState.ASKING, message="0 of 1 approvals"),
+            [line.replace("fraud-1: ", "") for line in ASKED],
+            id="before what asks",
+        ),
+        pytest.param(
+            a_record(OptionState.HELPED),
+            [
+                f"  last-healthy: Helped: {SUMMARY}",
+                "    While last-healthy holds, people experience: Payments are checked by the older rules.",
+                "    By hand meanwhile: The desk reviews large payments by hand.",
+            ],
+            id="beneath what is in place",
+        ),
+        pytest.param(
+            a_record(OptionState.REVERTED), [f"  last-healthy: Reverted: {SUMMARY}"], id="not of what is gone"
+        ),
+    ],
+)
+def test_show_says_what_people_feel(
+    capsys: pytest.CaptureFixture[str], record: OptionRecord, section: list[str]
+) -> None:
+    lines = printed(capsys, an_open(containment=(record,)), "show", "fraud-1")
+    assert list(table_of(lines[lines.index("containment") + 1 :])) == section
 
 
 def test_show_says_what_was_done_and_who_must_do_what(capsys: pytest.CaptureFixture[str]) -> None:
@@ -190,8 +262,8 @@ def test_long_names_are_folded_to_eighty_columns_and_no_letter_is_lost(
     names = [LONG] if word == "explain" else []
     roster = a_roster(*found) if word == "oncall" else {}
     lines = printed(capsys, found, word, *names, roster=roster)
-    table = lines[1 : lines.index("The sum alone gives SEV2.")] if word == "explain" else lines
-    assert max(map(len, lines)) <= 80
+    table = lines[1 : lines.index("The sum alone gives SEV2.")] if word == "explain" else table_of(lines)
+    assert max(map(len, table)) <= 80
     shown = columns(table)
     assert {head: shown[head] for head in cells} == {head: "".join(text.split()) for head, text in cells.items()}
 

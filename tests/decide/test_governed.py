@@ -43,6 +43,7 @@ signals:
 containment:
 - name: back
   type: RollBack
+  effect: {experience: they wait, fallback: we call}
   approval: {required: 2, failSafeAfter: 30m, expireAfter: 2h}
 - {name: stop, type: Scale, scale: {replicas: 0}}
 tiers:
@@ -230,6 +231,13 @@ EDITS: list[Edit] = [
     ({"containment__stop__approval": {"expireAfter": "1h"}}, ["option stop: expireAfter 1h is new"]),
     ({"containment__back__verifyWithin": "1h"}, ["option back: verifyWithin from 15m to 1h"]),
     ({"containment__back__verifyWithin": "5m"}, []),
+    (
+        {"containment__back__effect__experience": "nothing changes"},
+        ["option back: effect is another one"],
+    ),
+    ({"containment__back__effect__fallback": "nobody does"}, ["option back: effect is another one"]),
+    ({"containment__back__effect": None}, ["option back: effect is gone"]),
+    ({"containment__stop__effect": {"experience": "they wait", "fallback": "we call"}}, []),
     (
         {"containment": [BACK, STOP, STOP | {"name": "now", "approval": {"required": 0}}]},
         ["option now is new, and needs no approval"],

@@ -364,6 +364,8 @@ def test_a_notice_reads_well() -> None:
     assert due.notice.subject == "SEV3 fraud: latency — you are asked to act"
     assert due.notice.text.splitlines() == [
         "To Alice (owners).",
+        "If last-healthy runs, people will experience: Payments are checked by the older rules.",
+        "By hand meanwhile: The desk reviews large payments by hand.",
         "Model fraud in namespace models: SEV3, risk 67 of 100.",
         "- latency: 0.9 breaches warn > 0.3",
         "Since 2026-11-23T09:00:00Z (episode 1).",

@@ -201,9 +201,9 @@ _LISTED = "line 1: not allowed in a message: "
             id="a misspelt variable",
         ),
         pytest.param(
-            "{{ nothing.at.all }}",
+            "{{ zebra.quux }}",
             "UnknownVariable",
-            "nothing.at.all is not known: see the reference",
+            "zebra.quux is not known: see the reference",
             id="a variable like none",
         ),
         pytest.param(
@@ -505,6 +505,15 @@ class Forbidden:
         Forbidden(Audience.CUSTOMERS, "affected.bandWords", "a count that nobody has verified"),
         Forbidden(Audience.CUSTOMERS, "containment.summary", "it names parts of our systems"),
         Forbidden(Audience.REGULATORS, "containment.summary", "it names parts of our systems"),
+        *(
+            Forbidden(
+                audience,
+                variable,
+                "it is written for those who approve: use a value of the organisation's own",
+            )
+            for audience in (Audience.CUSTOMERS, Audience.MEDIA)
+            for variable in ("containment.experience", "containment.fallback")
+        ),
         Forbidden(Audience.REGULATORS, "lead.user", "who works on it stays inside"),
         Forbidden(Audience.PARTNERS, "affected.band", "a count that nobody has verified"),
         Forbidden(Audience.PARTNERS, "incident.name", "it is a name of ours"),
@@ -692,6 +701,8 @@ def test_the_facts_of_a_contained_incident() -> None:
         "model.version": None,
         "containment.action": "RollBack",
         "containment.summary": "the template of fraud-1",
+        "containment.experience": "Payments are checked by the older rules.",
+        "containment.fallback": "The desk reviews large payments by hand.",
         "affected.band": "Unknown",
         "next.updateTime": T0 + 2 * HOUR,
         "next.step": "compliance: decide",

@@ -14,7 +14,7 @@ import yaml
 
 from tests.cluster.access import Access, ApiError, CommandError
 from tests.cluster.workloads import IMAGE, model_deployment
-from tests.e2e.stage import API, SYSTEM, OperatorProcess, Stage, policy_spec
+from tests.e2e.stage import API, EFFECT, SYSTEM, OperatorProcess, Stage, policy_spec
 from tocsin.api.quantities import parse_time
 from tocsin.clock import SystemClock
 from tocsin.observe.admission import ENFORCED_AFTER
@@ -57,13 +57,13 @@ def signal(query: str, **changes: Any) -> dict[str, Any]:
 def scale(replicas: int, name: str = "stop", **changes: Any) -> dict[str, Any]:
     """An option that scales, without asking where class and severity allow it."""
     usual = {"name": name, "type": "Scale", "scale": {"replicas": replicas}, "approval": {"required": 0}}
-    return usual | {"verifyWithin": "10m"} | changes
+    return usual | {"effect": EFFECT, "verifyWithin": "10m"} | changes
 
 
 def roll_back(name: str = "previous", to: str = "Previous", **changes: Any) -> dict[str, Any]:
     """An option that rolls back, without asking where class and severity allow it."""
     usual = {"name": name, "type": "RollBack", "rollBack": {"to": to, "healthyAfter": "2s"}}
-    return usual | {"approval": {"required": 0}, "verifyWithin": "10m"} | changes
+    return usual | {"effect": EFFECT, "approval": {"required": 0}, "verifyWithin": "10m"} | changes
 
 
 MILD, SEVERE = constant(0.85), constant(0.5)

@@ -290,6 +290,13 @@ class Stage:
         return [body for body in mine if not responder or body["responder"] == responder]
 
 
+EFFECT = {
+    "experience": "Applicants get their score later, or from the earlier model.",
+    "fallback": "Underwriters decide close cases by hand.",
+}
+"""What the options of these policies mean to people."""
+
+
 def policy_spec(model: str) -> dict[str, Any]:
     """Seconds-long windows: found within 2 s, rolled back at once, escalated after 6 s."""
     return {
@@ -313,6 +320,7 @@ def policy_spec(model: str) -> dict[str, Any]:
                 "name": "last-healthy",
                 "type": "RollBack",
                 "rollBack": {"to": "LastHealthy", "healthyAfter": "3s"},
+                "effect": EFFECT,
                 "approval": {"required": 0},
                 "verifyWithin": "30s",
             }

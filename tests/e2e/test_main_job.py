@@ -14,7 +14,7 @@ import pytest
 
 from tests.cluster.access import CommandError
 from tests.cluster.workloads import IMAGE
-from tests.e2e.stage import BAD, GOOD, OperatorProcess, Stage, policy_spec
+from tests.e2e.stage import BAD, EFFECT, GOOD, OperatorProcess, Stage, policy_spec
 from tocsin.api.quantities import parse_duration
 from tocsin.decide.signals import EPOCH
 from tocsin.decide.workload import bare_template, canonical, sha256
@@ -78,9 +78,14 @@ def test_the_command_in_a_page_can_be_pasted_by_its_reader(stage: Stage, operato
 def test_people_with_the_right_decide_and_others_are_refused_by_name(stage: Stage, operator: OperatorProcess) -> None:
     stage.deploy("v1", GOOD)
     approval = {"name": "stop", "type": "Scale", "scale": {"replicas": 0}, "approval": {"required": 1}}
+    approval["effect"] = EFFECT
     stage.policy(containment=[approval])
     stage.deploy("v2", BAD)
     stage.cluster.wait(lambda: stage.condition("Contained")[1] == "Asking", 30, "a question")
+    felt = f"If stop runs, people will experience: {EFFECT['experience']}"
+    stage.cluster.wait(
+        lambda: any(page["text"].splitlines()[1] == felt for page in stage.pages("owners")), 30, "what people will feel"
+    )
 
     with pytest.raises(CommandError, match="mallory"):
         stage.decide("mallory", "Acknowledge")

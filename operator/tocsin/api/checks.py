@@ -16,12 +16,14 @@ from pydantic import BaseModel, ValidationError
 from tocsin.api.objects import API_VERSION
 from tocsin.api.policy import (
     EVERY_ALONE,
+    FELT,
     MEMBER,
     NO_TIER,
     TIER_ALONE,
     TOO_MANY,
     TOO_OFTEN,
     UNHEARD,
+    UNTOLD,
     EscalationPolicySpec,
     Option,
     Signal,
@@ -255,6 +257,8 @@ def _beyond(line: Comparison, warn: Comparison) -> bool:
 def _option_problems(option: Option) -> Iterator[str]:
     if (option.roll_back and option.type != "RollBack") or (option.type == "Scale") != (option.scale is not None):
         yield f"type: {MEMBER}"
+    if option.type in FELT and option.effect is None:
+        yield f"effect: {UNTOLD}"
     fail_safe, expire = option.approval.fail_safe_after, option.approval.expire_after
     if fail_safe is not None and expire is not None and fail_safe >= expire:
         yield "approval.failSafeAfter: approval.failSafeAfter must be shorter than approval.expireAfter"

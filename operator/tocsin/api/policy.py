@@ -29,7 +29,7 @@ from tocsin.api.quantities import Comparison, Duration, Time
 from tocsin.api.workload import WORKLOADS
 
 PromQL = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
-Basis = Annotated[str, StringConstraints(min_length=3, max_length=512)]
+Sentence = Annotated[str, StringConstraints(min_length=3, max_length=512)]
 LabelName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$", max_length=128)]
 
 
@@ -187,7 +187,7 @@ class Signal(ApiModel):
     name: Label = Field(description="The signal's name: a DNS label, unique in the policy.")
     kind: SignalKind = Field(description="What it measures; chooses the defaults of its windows.")
     query: PromQL = Field(description="A PromQL expression that gives one value per model.")
-    basis: Basis | None = Field(
+    basis: Sentence | None = Field(
         default=None, description="Why its lines lie where they do: a sentence, or a link to what was agreed."
     )
     warn: Comparison = Field(description='The line whose crossing counts as a breach, for example "< 0.92".')
@@ -277,6 +277,13 @@ class Approval(ApiModel):
 MEMBER = "only the member that type names may be set: rollBack for RollBack, scale for Scale (needed), none for Pause"
 
 
+class FeltEffect(ApiModel):
+    """What people feel of an option, in their words: whoever approves it reads this first."""
+
+    experience: Sentence = Field(description="What customers and staff will experience while the option holds.")
+    fallback: Sentence = Field(description="The manual fallback: who does what by hand meanwhile.")
+
+
 class Option(ApiModel):
     """One way to contain the model; options are tried in order."""
 
@@ -302,6 +309,11 @@ class Option(ApiModel):
     )
     roll_back: RollBack | None = Field(default=None, description="How to roll back, for type RollBack.")
     scale: Scale | None = Field(default=None, description="How to scale, for type Scale.")
+    effect: FeltEffect | None = Field(
+        default=None,
+        description="What people will feel of it, and do by hand meanwhile: shown first to whoever approves. Types"
+        " RollBack and Scale need it.",
+    )
     approval: Approval = Field(default=Approval(), description="Whose word it needs.")
     verify_within: Duration = Field(
         default=timedelta(minutes=15), description="How long it has to show that it helped."
@@ -459,6 +471,14 @@ CAN_ONLY = tuple(
 )
 
 
+FELT = ("RollBack", "Scale")
+"""The types of option of which people feel something: each says what."""
+UNTOLD = (
+    f"containment of type {' or '.join(FELT)} needs effect: write in experience what customers and staff will"
+    " experience, and in fallback who does what by hand meanwhile"
+)
+
+
 Messages = Annotated[
     tuple[Annotated[MessageRule, shared()], ...], Field(max_length=16, json_schema_extra=keyed("name"))
 ]
@@ -496,7 +516,17 @@ class EscalationPolicySpec(ApiModel):
     )
     risk: Annotated[Risk, shared()] = Field(default=Risk(), description="What is at stake.")
     signals: Signals = Field(min_length=1, description="What is measured.")
-    containment: Options = Field(default=(), description="What may be done to the target, in order.")
+    # The rule stands here and not at Option, which incidents freeze: one of a policy that is older than it must open.
+    containment: Options = Field(
+        default=(),
+        description="What may be done to the target, in order.",
+        json_schema_extra=keyed("name")
+        | {
+            "x-kubernetes-validations": [
+                rule(f"self.all(option, !(option.type in {list(FELT)}) || has(option.effect))", UNTOLD)
+            ]
+        },
+    )
     tiers: Tiers = Field(min_length=1, description="Who is told, in order.")
     messages: Messages = Field(default=(), description="Which messages are drafted, and when.")
     second_line: ObjectName | None = Field(

@@ -8,6 +8,7 @@ from datetime import datetime
 from tocsin.api.policy import EscalationPolicy, Option, RollBack, Signal, Tier
 from tocsin.api.quantities import format_duration, format_time
 from tocsin.decide.defaults import SignalRule
+from tocsin.decide.felt import felt
 from tocsin.decide.governed import governed, loosenings
 
 
@@ -19,7 +20,7 @@ def attested_lines(policy: EscalationPolicy, now: datetime) -> Iterator[str]:
     yield f"  attested by {spec.second_line}; {_review(spec.review_by, now)}"
     yield from (line for signal in spec.signals for line in _of_signal(signal))
     yield from (_of_tier(tier) for tier in spec.tiers)
-    yield from (_of_option(option) for option in spec.containment)
+    yield from (line for option in spec.containment for line in _of_option(option))
     if before:
         for words in loosenings(before.rules, governed(spec)):
             yield f"  looser than {before.by} attested: {words}"
@@ -51,8 +52,9 @@ def _of_tier(tier: Tier) -> str:
     return f"  tier {tier.name}: from {tier.severity}, {', '.join(tier.roles)}: {', '.join(within) or 'no deadline'}"
 
 
-def _of_option(option: Option) -> str:
+def _of_option(option: Option) -> Iterator[str]:
     rolled = option.roll_back or RollBack()
     what = f"scale to {option.scale.replicas}" if option.scale else f"roll back to {rolled.to}"
     required = 1 if option.approval.required is None else option.approval.required
-    return f"  option {option.name}: {what}, approvals {required}"
+    yield f"  option {option.name}: {what}, approvals {required}"
+    yield from (f"    {line}" for line in felt(option))

@@ -12,7 +12,7 @@ from tocsin.api.decision import DecisionType
 from tocsin.api.incident import Incident, IncidentStatus, OptionRecord, OptionState
 from tocsin.api.legalnote import text_digest
 from tocsin.api.objects import API_VERSION
-from tocsin.api.policy import EscalationPolicy
+from tocsin.api.policy import EscalationPolicy, Option
 from tocsin.api.quantities import format_time, parse_duration
 from tocsin.api.responder import Responder
 from tocsin.apiserver import ApiError, ApiServer, path
@@ -23,6 +23,7 @@ from tocsin.cli.looking import connected, listed, read
 from tocsin.cli.noting import note_text
 from tocsin.clock import Clock, SystemClock
 from tocsin.decide.approval import unsettled
+from tocsin.decide.felt import felt, option_of
 from tocsin.decide.options import IN_PLACE
 from tocsin.decide.presets import PRESETS
 from tocsin.decide.restoring import what_comes_back
@@ -72,6 +73,12 @@ def _check_all(names: Sequence[str], *, everything: bool, yes: bool) -> None:
 def asked(question: str) -> bool:
     """Whether somebody at the terminal says yes."""
     return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+
+
+def _print_felt(option: Option | None, *, ran: bool = False) -> None:
+    """What people feel of an option, before anything else is said of it."""
+    for line in felt(option, ran=ran):
+        print(line)
 
 
 class Desk:
@@ -168,6 +175,7 @@ class Desk:
             "expireTime": format_time(until),
             "reason": reason,
         }
+        _print_felt(next((one for one in found.spec.containment if one.name == option), None))
         made = await self._create(spec, "authorise")
         print(f"authorised {option} of {policy} until {spec['expireTime']}: decision/{made['metadata']['name']}")
         return 0
@@ -314,10 +322,12 @@ class Desk:
         )
         broken = [one for one in unsettled(incident.status) if wanted in (None, one.option)]
         if broken and not asks and act.type is not DecisionType.BREAK_GLASS:
+            _print_felt(option_of(incident.rules, broken[0].option), ran=True)
             print(f"{broken[0].option}, which {broken[0].by} ordered alone: {broken[0].reason}")
             self._confirm(act.word, yes=yes)
             return {"option": broken[0].option, "digest": broken[0].digest}
         option = self._asking(incident, wanted)
+        _print_felt(option_of(incident.rules, option.name))
         print(f"{option.name}: {option.summary}")
         for note in option.notes:
             print(f"  note: {note}")

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tocsin.api.decision import Decision
-from tocsin.api.incident import Incident, IncidentStatus, TierStatus
+from tocsin.api.incident import Incident, IncidentStatus, OptionRecord, TierStatus
 from tocsin.api.objects import condition
 from tocsin.api.policy import EscalationPolicy, Mode, PolicyModel
 from tocsin.api.quantities import format_duration, format_time
@@ -29,7 +29,9 @@ from tocsin.clock import SystemClock
 from tocsin.decide.approval import unsettled
 from tocsin.decide.clocks import clock_words
 from tocsin.decide.closing import words_of
+from tocsin.decide.felt import asked_about, felt, felt_if_approved, option_of
 from tocsin.decide.flapping import words_of as changes
+from tocsin.decide.options import IN_PLACE
 from tocsin.decide.questions import open_questions
 from tocsin.decide.roster import Roster, deputy, holes, on_duty, until
 from tocsin.decide.tiers import WORDS, accountable_of, open_deadlines, tier_of
@@ -94,9 +96,34 @@ def _plain(found: Any) -> Any:
 def _status(console: Console, found: Sequence[Incident | Silence], _: Roster, now: datetime) -> None:
     incidents = [one for one in found if isinstance(one, Incident)]
     console.print(overview(incidents, now))
+    _section(console, "to approve or reject", _to_approve(incidents))
     _section(console, "legal clocks", clock_lines(incidents, now))
     silences = in_force((one for one in found if isinstance(one, Silence)), now)
     _section(console, "silenced", (_silenced(one, now) for one in silences))
+
+
+def _to_approve(incidents: Sequence[Incident]) -> Iterator[str]:
+    """What waits for somebody's word: first what people feel of it, then what would be written."""
+    several = len({one.metadata.namespace for one in incidents if not one.resolved}) > 1
+    for one in sorted((one for one in incidents if not one.resolved), key=_urgency):
+        name = f"{one.metadata.namespace}/{one.metadata.name}" if several else one.metadata.name
+        yield from (f"{name}: {line}" for line in felt_if_approved(one.rules, one.status))
+        asked = asked_about(one.status)
+        yield from (f"{name}: {_record(record)}" for record in one.status.containment if record.name in asked)
+
+
+def _record(record: OptionRecord) -> str:
+    return f"{record.name}: {record.state}: {record.summary}{_dash(record.message)}"
+
+
+def _containment(incident: Incident) -> Iterator[str]:
+    """How far each option is, and what people feel of those that ask or are in place."""
+    asked = asked_about(incident.status)
+    yield from felt_if_approved(incident.rules, incident.status)
+    for record in incident.status.containment:
+        yield _record(record)
+        if record.state in IN_PLACE and record.name not in asked and not incident.resolved:
+            yield from (f"  {line}" for line in felt(option_of(incident.rules, record.name), ran=True))
 
 
 def _silenced(one: Silence, now: datetime) -> str:
@@ -164,11 +191,7 @@ def _show(console: Console, incident: Incident, roster: Roster, now: datetime) -
     if incident.rules:
         _section(console, "the model", iter(papers(incident.rules.model, roster, now)))
     _section(console, "signals", (f"{one.name}: {one.message}" for one in status.signals))
-    _section(
-        console,
-        "containment",
-        (f"{one.name}: {one.state}: {one.summary}{_dash(one.message)}" for one in status.containment),
-    )
+    _section(console, "containment", _containment(incident))
     asked = open_questions(incident.rules, status) if incident.rules else iter(())
     _section(
         console, "questions", (f"{tier}: {one.text} ({one.name}: {', '.join(one.options)})" for tier, one in asked)

@@ -54,6 +54,7 @@ _NUMBERS = "the media get no numbers and no times that are not published: a hold
 _PEOPLE = "who works on it stays inside"
 _DUTIES = "what we owe to whom stays inside"
 _CAUSE = "it would speculate about the cause"
+_FOR_US = "it is written for those who approve: use a value of the organisation's own"
 _COUNT = "a count that nobody has verified is not given outside"
 
 VARIABLES = (
@@ -96,6 +97,8 @@ VARIABLES = (
         table="action",
     ),
     Variable("containment.summary", Sort.TEXT, "What exactly was written.", INSIDE, "it names parts of our systems"),
+    Variable("containment.experience", Sort.TEXT, "What people experience while it holds.", INSIDE, _FOR_US),
+    Variable("containment.fallback", Sort.TEXT, "Who does what by hand meanwhile.", INSIDE, _FOR_US),
     Variable("affected.band", Sort.CODE, "How many decisions are affected: a band, never a number.", OFFICIAL, _COUNT),
     Variable(
         "affected.bandWords",

@@ -134,6 +134,7 @@ def _of_option(option: Option) -> dict[str, Any]:
         "failSafeAfter": format_duration(approval.fail_safe_after) if approval.fail_safe_after else "0s",
         "expireAfter": format_duration(approval.expire_after) if approval.expire_after else None,
         "verifyWithin": format_duration(option.verify_within),
+        "effect": digest(option.effect.dump()) if option.effect else None,
     }
 
 
@@ -258,6 +259,7 @@ FIELDS: dict[str, Measure] = {
     "failSafeAfter": Measure(_shorter),
     "expireAfter": Measure(_shorter, gone=False, added=True),
     "verifyWithin": Measure(_longer),
+    "effect": Measure(_differs, shown=False),  # what an approver reads first: no machine can tell whether it is true
     # of a clock
     "determineWithin": Measure(_longer),
     "calendar": Measure(_differs, gone=False, added=True),  # without one weekends alone count, which is earlier

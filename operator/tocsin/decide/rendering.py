@@ -23,6 +23,7 @@ from tocsin.api.template import (
     TemplateText,
 )
 from tocsin.decide.context import VALUES, Sort, Variable, open_to
+from tocsin.decide.felt import option_of
 from tocsin.decide.phrasing import cleaned, estimate_in, fact_in_text, in_words, printable, time_in
 from tocsin.decide.severity import UNKNOWN
 from tocsin.decide.syntax import FILTERS, UNPARSED, Problem, Reason, problems_of, without_standing
@@ -205,6 +206,8 @@ def message_facts(
     status, kinds = incident.status, {one.name: one.kind for one in rules.signals}
     holding = _holding(status)
     judged = status.classification
+    option = option_of(rules, holding[1]) if holding else None
+    effect = option.effect if option else None
     return {
         "incident.name": incident.metadata.name,
         "incident.type": type_of(incident, rules).value,
@@ -222,8 +225,10 @@ def message_facts(
         "model.namespace": incident.metadata.namespace,
         "model.inventoryId": rules.model.inventory_id,
         "model.version": rules.model.version,
-        "containment.action": holding and _action(rules, holding[1]),
+        "containment.action": action_of(option) if option else None,
         "containment.summary": holding and holding[2],
+        "containment.experience": effect and effect.experience,
+        "containment.fallback": effect and effect.fallback,
         "affected.band": _band(status),
         "next.updateTime": next_update_at,
         "next.step": status.waiting_for,
@@ -261,11 +266,6 @@ def _holding(status: IncidentStatus) -> tuple[datetime, str, str] | None:
         ),
         None,
     )
-
-
-def _action(rules: Rules, name: str) -> str | None:
-    option = next((one for one in rules.containment if one.name == name), None)
-    return action_of(option) if option else None
 
 
 def action_of(option: Option) -> str:

@@ -11,9 +11,11 @@ from tocsin.api.quantities import format_duration, format_time
 from tocsin.decide.approval import unsettled
 from tocsin.decide.clocks import CAUSES, clock_words, open_ones
 from tocsin.decide.closing import words_of
+from tocsin.decide.felt import asked_about, felt, felt_if_approved, option_of
 from tocsin.decide.flapping import words_of as changes
 from tocsin.decide.folding import ASKED, matters
 from tocsin.decide.holding import FLAPPING
+from tocsin.decide.options import IN_PLACE
 from tocsin.decide.pasting import PLUGIN, Part, next_act
 from tocsin.decide.questions import open_questions
 from tocsin.decide.roster import Duty, Roster, on_duty
@@ -77,11 +79,12 @@ def _matter(status: IncidentStatus) -> str:
 def text_of(
     s: Situation, status: IncidentStatus, record: EffectRecord, tier: str, part: Part, duty: Duty | None
 ) -> str:
-    """The message: to whom, what, since when, what was done, what is asked, by when."""
+    """The message: to whom, what people feel of that which is asked, what, since when, what was done, by when."""
     metadata = s.incident.metadata
     to = f"To {duty.words}." if duty else "To all who read this: nobody of this role is there now."
     lines = [
         to,
+        *felt_if_approved(s.rules, status),
         f"Model {s.rules.model.name} in namespace {metadata.namespace}: {status.severity}, risk {status.risk} of 100.",
     ]
     lines += papers(s.rules.model, s.roster, s.now)
@@ -94,12 +97,7 @@ def text_of(
     lines += [f"- {signal.name}: {signal.message}" for signal in status.signals if signal.sustained or signal.missing]
     if status.opened_time:
         lines.append(f"Since {format_time(status.opened_time)} (episode {status.episode}).")
-    for option in status.containment:
-        lines.append(f"Containment {option.name}: {option.state} — {option.summary or option.message}")
-        if option.summary and option.message:
-            lines.append(f"  {option.message}")
-        if option.state is OptionState.ASKING:
-            lines += [f"  Note: {note}" for note in option.notes]
+    lines += _options(s, status)
     lines += _clocks(s, status, record)
     lines += _judged(status)
     lines += _held(s, status, record)
@@ -121,6 +119,20 @@ def text_of(
         lines.append(f"More models may follow without a page of their own. All that is open: {every}")
     lines.append(f"The whole story: kubectl describe incident {metadata.name} -n {metadata.namespace}")
     return clip("\n".join(lines), 4000)
+
+
+def _options(s: Situation, status: IncidentStatus) -> list[str]:
+    """How far each option is; of one in place also what people feel of it, unless that was said first."""
+    lines, asked = [], asked_about(status)
+    for option in status.containment:
+        lines.append(f"Containment {option.name}: {option.state} — {option.summary or option.message}")
+        if option.summary and option.message:
+            lines.append(f"  {option.message}")
+        if option.state is OptionState.ASKING:
+            lines += [f"  Note: {note}" for note in option.notes]
+        if option.state in IN_PLACE and option.name not in asked and not status.resolved_time:
+            lines += [f"  {line}" for line in felt(option_of(s.rules, option.name), ran=True)]
+    return lines
 
 
 def _clocks(s: Situation, status: IncidentStatus, record: EffectRecord) -> list[str]:
