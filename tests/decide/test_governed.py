@@ -53,6 +53,8 @@ tiers:
   containWithin: 1h
   decideWithin: 4h
   questions: [{name: notify, text: "tell them?", options: [now, later]}]
+freezes:
+- {name: year-end, from: "2026-12-20T00:00:00Z", until: "2027-01-04T00:00:00Z", reason: closing the books}
 clocks:
 - {preset: gdpr-33}
 - {preset: sec-8k-105, determineWithin: 4h, calendar: US}
@@ -88,6 +90,7 @@ ATTESTED = edited()
 SPEC = yaml.safe_load(RULES)
 OWNERS, COMPLIANCE = SPEC["tiers"]
 BACK, STOP = SPEC["containment"]
+(YEAR_END,) = SPEC["freezes"]
 
 
 Edit = tuple[dict[str, Any], list[str]]
@@ -236,6 +239,19 @@ EDITS: list[Edit] = [
     ),
     ({"containment": [BACK, STOP, STOP | {"name": "now"}]}, []),
     ({"reopenWindow": "1m"}, []),
+    (
+        {"freezes__year-end__from": "2026-12-19T00:00:00Z"},
+        ["freeze year-end: beginning from 2026-12-20T00:00:00Z to 2026-12-19T00:00:00Z"],
+    ),
+    ({"freezes__year-end__from": "2026-12-21T00:00:00Z"}, []),
+    (
+        {"freezes__year-end__until": "2027-01-05T00:00:00Z"},
+        ["freeze year-end: end from 2027-01-04T00:00:00Z to 2027-01-05T00:00:00Z"],
+    ),
+    ({"freezes__year-end__until": "2027-01-03T00:00:00Z"}, []),
+    ({"freezes__year-end__reason": "an audit"}, []),
+    ({"freezes__year-end": None}, []),
+    ({"freezes": [YEAR_END, YEAR_END | {"name": "more"}]}, ["freeze more is new"]),
     ({"clocks__gdpr-33": None}, ["clock gdpr-33 is gone"]),
     ({"clocks": [*SPEC["clocks"], {"preset": "nydfs-500-17"}]}, []),
     ({"clocks__gdpr-33__determineWithin": "24h"}, ["clock gdpr-33: determineWithin from 18h to 24h"]),
@@ -293,6 +309,7 @@ def test_the_largest_policy_fits_into_a_status() -> None:
             for one in numbers[:8]
         ],
         "containment": [BACK | {"name": one} for one in numbers[:8]],
+        "freezes": [YEAR_END | {"name": one} for one in numbers[:16]],
     }
     lines = edited(**largest)
     assert 1500 < len(lines) <= RULES_AT_MOST
@@ -304,7 +321,7 @@ def thing_of(edit: Edit) -> str:
     return "__".join(next(iter(edit[0])).split("__")[:2])
 
 
-WHOLE = {"models", "signals", "tiers", "containment", "clocks", "messages"}
+WHOLE = {"models", "signals", "tiers", "containment", "freezes", "clocks", "messages"}
 SINGLE = [edit for edit in EDITS if not WHOLE.intersection(edit[0])]
 
 

@@ -32,6 +32,7 @@ from tests.builders import (
 from tocsin.api.decision import Decision
 from tocsin.api.incident import Incident, IncidentStatus, OptionState
 from tocsin.api.legalnote import NoteRef
+from tocsin.api.policy import Freeze
 from tocsin.decide.defaults import SignalRule
 from tocsin.decide.gist import gist
 from tocsin.decide.incident import plan
@@ -101,6 +102,8 @@ class Happening:
     act: tuple[str, str, str, str] | None = None
     outcome: str | None = None
     hold: bool | None = None
+    freeze: timedelta | None = None
+    """A freeze begins, or in a while, that takes a quarter of an hour."""
     trust: Trust | None = None
     family: int | None = None
     forget: bool = False
@@ -121,6 +124,7 @@ HAPPENINGS = st.builds(
     ),
     outcome=st.none() | st.sampled_from(["Done", "Rehearsed", "Refused", "Conflict", "Unknown", "Undelivered"]),
     hold=st.none() | st.booleans(),
+    freeze=st.none() | st.sampled_from([timedelta(), 5 * MIN]),
     trust=st.none() | st.sampled_from(Trust),
     family=st.none() | st.integers(0, len(FAMILIES) - 1),
     forget=st.booleans(),
@@ -137,6 +141,7 @@ class World:
     decisions: list[Decision] = field(default_factory=list)
     target: Any = TARGETS[0]
     hold: str = ""
+    freezes: tuple[Freeze, ...] = ()
     trust: Trust = Trust.TRUSTED
     family: int = 0
     open_keys: tuple[str, ...] = ()
@@ -152,6 +157,9 @@ class World:
             self.target = TARGETS[one.target]
         if one.hold is not None:
             self.hold = "freeze" if one.hold else ""
+        if one.freeze is not None:
+            begin = self.now + one.freeze
+            self.freezes = (Freeze(name="move", from_=begin, until=begin + 15 * MIN, reason="the platform moves"),)
         self.trust = one.trust or self.trust
         self.family = self.family if one.family is None else one.family
         if one.act:
@@ -189,6 +197,7 @@ class World:
             target=self.target,
             outcomes=self.outcomes,
             namespace_hold=self.hold,
+            freezes=self.freezes,
             budget=Budget.RESERVED,
             **FAMILIES[self.family],
         )
@@ -323,6 +332,7 @@ def test_nothing_runs_on_a_hold_nor_without_a_breach(happenings: list[Happening]
         started = [effect for effect in found.effects if "/contain/" in effect.key]
         if started and not any(record.key == started[0].key for record in before.effects):
             assert not world.hold
+            assert not any(one.from_ <= world.now < one.until for one in world.freezes)
             assert found.status.held is None
             assert any(signal.sustained for signal in found.status.signals)
 

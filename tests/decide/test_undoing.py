@@ -12,6 +12,7 @@ from tests.builders import (
     MIN,
     T0,
     a_decision,
+    a_freeze,
     a_policy,
     a_revision,
     a_situation,
@@ -136,6 +137,7 @@ def test_an_undo_turns_the_containment_round_and_holds_automation(state: OptionS
     "s",
     [
         pytest.param({"namespace_hold": "freeze"}, id="the brake of the namespace"),
+        pytest.param({"freezes": (a_freeze(),)}, id="a freeze of the policy"),
         pytest.param({"mode": "Observe"}, id="a policy that only observes by now"),
         pytest.param({}, id="a hold on the incident"),
     ],

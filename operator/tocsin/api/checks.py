@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 from tocsin.api.objects import API_VERSION
 from tocsin.api.policy import (
     EVERY_ALONE,
+    LATER,
     NO_TIER,
     TIER_ALONE,
     TOO_MANY,
@@ -28,7 +29,7 @@ from tocsin.api.policy import (
     cannot,
 )
 from tocsin.api.quantities import Comparison
-from tocsin.api.responder import LATER, ResponderSpec
+from tocsin.api.responder import ResponderSpec
 from tocsin.api.silence import LONGEST, UNBOUNDED, MatchOperator, SilenceSpec
 from tocsin.api.template import BY_SENDER, ONE_APPROVAL, TO_PEOPLE, TWO_APPROVALS, Audience, MessageTemplateSpec
 from tocsin.api.workload import WORKLOADS
@@ -128,6 +129,7 @@ def _policy_problems(spec: EscalationPolicySpec) -> list[str]:
         ("models", [one.name for one in spec.models]),
         ("signals", [one.name for one in spec.signals]),
         ("containment", [one.name for one in spec.containment]),
+        ("freezes", [one.name for one in spec.freezes]),
         ("tiers", [one.name for one in spec.tiers]),
     ):
         problems += _twice(f"spec.{field}", "name", names)
@@ -148,6 +150,7 @@ def _policy_problems(spec: EscalationPolicySpec) -> list[str]:
             problems.append(f"spec.tiers[{place}]: {UNHEARD}")
     for place, option in enumerate(spec.containment):
         problems += [f"spec.containment[{place}].{problem}" for problem in _option_problems(option)]
+    problems += [f"spec.freezes[{n}]: {LATER}" for n, one in enumerate(spec.freezes) if one.from_ >= one.until]
     problems += _messages_problems(spec)
     if spec.containment and not any(model.target for model in spec.models):
         problems.append("spec.containment: containment needs a target: set models[].target")

@@ -321,6 +321,7 @@ class Question(ApiModel):
     )
 
 
+LATER = "until must be later than from"
 TOO_MANY = "a tier names at most 8 Responders in all: name a Responder with more members, or another tier"
 UNHEARD = "questions need decideWithin: else nobody hears of one that is not answered"
 Roles = Annotated[tuple[ObjectName, ...], Field(json_schema_extra={"x-kubernetes-list-type": "set"})]
@@ -459,6 +460,17 @@ Messages = Annotated[
 ]
 
 
+class Freeze(ApiModel):
+    """A time in which nothing is contained, for instance while the platform is changed."""
+
+    model_config = ConfigDict(json_schema_extra={"x-kubernetes-validations": [rule("self.from < self.until", LATER)]})
+
+    name: Label = Field(description="The freeze's name, unique in the policy.")
+    from_: Time = Field(alias="from", description="When it begins.")
+    until: Time = Field(description="The first instant after it: then what is still called for goes on by itself.")
+    reason: Text = Field(min_length=3, description="Why; whoever waits for a containment reads it.")
+
+
 class EscalationPolicySpec(ApiModel):
     """What is watched, what is at stake, what is done, and who is told."""
 
@@ -492,6 +504,12 @@ class EscalationPolicySpec(ApiModel):
     risk: Annotated[Risk, shared()] = Field(default=Risk(), description="What is at stake.")
     signals: Signals = Field(min_length=1, description="What is measured.")
     containment: Options = Field(default=(), description="What may be done to the target, in order.")
+    freezes: Annotated[tuple[Annotated[Freeze, shared()], ...], Field(json_schema_extra=keyed("name"))] = Field(
+        default=(),
+        max_length=16,
+        description="When no containment starts, whoever has approved it; people are told and deadlines run on. The"
+        " living policy's count, in open incidents too.",
+    )
     tiers: Tiers = Field(min_length=1, description="Who is told, in order.")
     messages: Messages = Field(default=(), description="Which messages are drafted, and when.")
     second_line: ObjectName | None = Field(

@@ -30,6 +30,7 @@ from tocsin.decide.approval import unsettled
 from tocsin.decide.clocks import clock_words
 from tocsin.decide.closing import words_of
 from tocsin.decide.flapping import words_of as changes
+from tocsin.decide.freezes import freeze_in_force
 from tocsin.decide.questions import open_questions
 from tocsin.decide.roster import Roster, deputy, holes, on_duty, until
 from tocsin.decide.tiers import WORDS, accountable_of, open_deadlines, tier_of
@@ -310,6 +311,8 @@ def _contained(policy: EscalationPolicy, model: PolicyModel, now: datetime) -> s
         return "never"
     if policy.spec.mode is Mode.OBSERVE:
         return "rehearsed only"
+    if freeze := freeze_in_force(policy.spec.freezes, now):
+        return f"frozen until {_minute(freeze.until)}"
     until_ = [one.authorised_until for one in policy.status.options if one.authorised_until]
     if standing := [one for one in until_ if one > now]:
         return f"authorised until {_minute(max(standing))}"
