@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from tocsin.api.message import ONCE
-from tocsin.api.policy import EVERY_ALONE, LATER, NO_TIER, TIER_ALONE, TOO_MANY, TOO_OFTEN
+from tocsin.api.policy import EVERY_ALONE, LATER, NO_TIER, TIER_ALONE, TOO_MANY, TOO_OFTEN, UNSERVED
 from tocsin.api.silence import LONGEST, UNBOUNDED
 from tocsin.api.template import BY_SENDER, LANGUAGE_PATTERN, ONE_APPROVAL, TO_PEOPLE, TWO_APPROVALS, VALUE_PATTERN
 
@@ -353,6 +353,19 @@ REFUSED = (
         "a review that is no instant",
         "reviewBy: next year",
         "spec.reviewBy in body must be of type date-time",
+    ),
+    Refused(
+        "EscalationPolicy",
+        "a floor of nothing",
+        "models: [{name: credit, target: {apiVersion: apps/v1, kind: Deployment, name: credit},"
+        " floor: {minAvailable: 0}}]",
+        "spec.models[0].floor.minAvailable in body should be greater than or equal to 1",
+    ),
+    Refused(
+        "EscalationPolicy",
+        "a floor of a model that nothing is done to",
+        "models: [{name: credit, floor: {minAvailable: 2}}]",
+        f"spec.models[0]: Invalid value: {UNSERVED}",
     ),
     Refused(
         "EscalationPolicy",

@@ -22,6 +22,7 @@ models:
 - name: credit
   target: {apiVersion: apps/v1, kind: Deployment, name: credit}
   upstream: [features]
+  floor: {minAvailable: 2}
   owners: {data: lake, userImpact: legal}
 - {name: fraud}
 risk: {regulatory: 3, reputation: 2, affected: {query: decisions}}
@@ -114,6 +115,9 @@ EDITS: list[Edit] = [
         {"models__credit__target__name": "other"},
         ["model credit: target from Deployment/credit to Deployment/other"],
     ),
+    ({"models__credit__floor__minAvailable": 1}, ["model credit: floor.minAvailable from 2 to 1"]),
+    ({"models__credit__floor__minAvailable": 3}, []),
+    ({"models__credit__floor": None}, ["model credit: floor.minAvailable 2 is gone"]),
     ({"models__credit__owners__data": "other"}, ["model credit: owner of data from lake to other"]),
     ({"models__credit__owners": {"data": "lake"}}, ["model credit: owner of user impact is gone"]),
     ({"models__credit__owners__model": "ops"}, []),

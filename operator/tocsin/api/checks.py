@@ -22,6 +22,7 @@ from tocsin.api.policy import (
     TOO_MANY,
     TOO_OFTEN,
     UNHEARD,
+    UNSERVED,
     EscalationPolicySpec,
     Option,
     Signal,
@@ -136,6 +137,8 @@ def _policy_problems(spec: EscalationPolicySpec) -> list[str]:
     problems += _twice("spec.clocks", "preset", [one.preset for one in spec.clocks])
     for place, model in enumerate(spec.models):
         problems += _twice(f"spec.models[{place}].upstream", "", model.upstream)
+        if model.floor and model.target is None:
+            problems.append(f"spec.models[{place}]: {UNSERVED}")
     for place, signal in enumerate(spec.signals):
         problems += [f"spec.signals[{place}].{problem}" for problem in _signal_problems(signal)]
     for place, tier in enumerate(spec.tiers):

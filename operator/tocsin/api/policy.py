@@ -91,8 +91,25 @@ class Owners(ApiModel):
         return {what: name for what, name in found.items() if name}
 
 
+class Floor(ApiModel):
+    """How much of a model has to be there, whatever automation does."""
+
+    min_available: int = Field(
+        ge=1,
+        le=10_000,
+        description="Scaling to fewer replicas, and a rollback while fewer are available, takes a person's approval.",
+    )
+
+
+UNSERVED = "floor needs a target: set models[].target"
+
+
 class PolicyModel(ApiModel):
     """One guarded model."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"x-kubernetes-validations": [rule("!has(self.floor) || has(self.target)", UNSERVED)]}
+    )
 
     name: Label = Field(description="The model's name: a DNS label, unique in the policy.")
     match: dict[LabelName, Word] | None = Field(
@@ -102,6 +119,9 @@ class PolicyModel(ApiModel):
     )
     target: Target | None = Field(
         default=None, description="What serves the model. Without it the model is watched but never contained."
+    )
+    floor: Annotated[Floor | None, shared()] = Field(
+        default=None, description="Below which number of available replicas only people take the model."
     )
     inventory_id: Word | None = Field(default=None, description="What the model inventory calls it; notices say so.")
     version: Word | None = Field(default=None, description="Which version of it this is; notices say so.")

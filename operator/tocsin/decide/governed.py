@@ -89,7 +89,8 @@ def _under(thing: str, lines: Mapping[str, Any]) -> Iterator[tuple[str, str | No
 
 def _of_model(model: PolicyModel) -> dict[str, Any]:
     target = model.target
-    lines = {"match": digest(model.labels()), "target": target and f"{target.kind}/{target.name}"}
+    lines: dict[str, Any] = {"match": digest(model.labels()), "target": target and f"{target.kind}/{target.name}"}
+    lines["minAvailable"] = model.floor.min_available if model.floor else None
     lines |= {f"owner.{what}": role for what, role in model.owners.named.items()}
     return lines | {f"upstream.{name}": "named" for name in model.upstream}
 
@@ -232,6 +233,7 @@ FIELDS: dict[str, Measure] = {
     # of a model
     "match": Measure(_differs, "set of labels", shown=False),
     "target": Measure(_differs),
+    "minAvailable": Measure(_fewer, "floor.minAvailable"),
     "owner": Measure(_differs, "owner of"),
     "upstream": Measure(_differs, added=True, shown=False),  # one more may have another incident page for this one
     # of a signal

@@ -126,6 +126,8 @@ def _moved(view: TargetView, proposal: Proposal) -> TargetView:
             return replace(view, current_hash=proposal.to, revisions=revisions, images=chosen.images)
         case "Scale":
             count = int(proposal.to)
-            return replace(view, replicas=count, running_replicas=count, updated_replicas=count)
+            return replace(
+                view, replicas=count, running_replicas=count, updated_replicas=count, available_replicas=count
+            )
         case _:
             assert_never(proposal.action)
