@@ -26,7 +26,7 @@ from tests.e2e.rows import (
     scale,
     signal,
 )
-from tests.e2e.stage import ACCURACY, API, BAD, GOOD
+from tests.e2e.stage import ACCURACY, API, BAD, GOOD, policy_spec
 from tests.observe.faulty import FaultyServer, Reply, Request
 from tocsin.api.quantities import format_time, parse_time
 
@@ -299,6 +299,20 @@ def in_a_freeze_nothing_starts_and_when_it_is_over_the_incident_goes_on_by_itsel
     scene.cluster.api("PATCH", policy, {"spec": {"freezes": [short]}})
     done = scene.until("Contained")["status"]["containment"][0]
     assert parse_time(done["executedTime"]) >= parse_time(short["until"])
+    assert replicas(scene) == 1
+
+
+@row
+def below_its_floor_a_person_takes_the_model_whatever_the_option_says(scene: Scene) -> None:
+    scene.runs(replicas=2)
+    (model,) = policy_spec("credit")["models"]
+    scene.guard(MILD, models=[model | {"floor": {"minAvailable": 2}}], containment=[scale(1)])
+    asked = scene.option("stop", "Asking")
+    why = "it would leave 1 replica, below the floor of 2: only a person may approve it"
+    assert (asked["needs"], asked["notes"][-1], asked["message"]) == (1, why, "0 of 1 approvals")
+    assert replicas(scene) == 2
+    assert scene.told("ben", "Approve", option="stop", digest=asked["digest"])[0]
+    scene.until("Contained")
     assert replicas(scene) == 1
 
 
