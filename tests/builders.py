@@ -12,7 +12,7 @@ import yaml
 from tocsin.api.decision import Decision, DecisionSpec
 from tocsin.api.incident import Incident, IncidentSpec, IncidentStatus, Origin, PolicyReference
 from tocsin.api.objects import Metadata
-from tocsin.api.policy import EscalationPolicy, Rules
+from tocsin.api.policy import EscalationPolicy, Freeze, Rules
 from tocsin.api.responder import Responder
 from tocsin.api.silence import Silence
 from tocsin.decide.defaults import SignalRule, freeze
@@ -55,6 +55,11 @@ def a_policy(text: str = POLICY, **changes: Any) -> EscalationPolicy:
     spec = yaml.safe_load(text) | changes
     metadata = {"name": "fraud", "namespace": "models", "uid": "policy-uid", "generation": 1}
     return EscalationPolicy.model_validate({"metadata": metadata, "spec": spec})
+
+
+def a_freeze(begin: timedelta = timedelta(), end: timedelta = HOUR, name: str = "move") -> Freeze:
+    """A freeze of a policy, from and until so long after T0."""
+    return Freeze(name=name, from_=T0 + begin, until=T0 + end, reason="the platform moves")
 
 
 def the_rules(policy: EscalationPolicy | None = None) -> Rules:

@@ -8,8 +8,7 @@ from typing import Any
 import yaml
 
 from tocsin.api.message import ONCE
-from tocsin.api.policy import EVERY_ALONE, NO_TIER, TIER_ALONE, TOO_MANY, TOO_OFTEN, UNTOLD
-from tocsin.api.responder import LATER
+from tocsin.api.policy import EVERY_ALONE, LATER, NO_TIER, TIER_ALONE, TOO_MANY, TOO_OFTEN, UNSERVED, UNTOLD
 from tocsin.api.silence import LONGEST, UNBOUNDED
 from tocsin.api.template import BY_SENDER, LANGUAGE_PATTERN, ONE_APPROVAL, TO_PEOPLE, TWO_APPROVALS, VALUE_PATTERN
 
@@ -391,6 +390,38 @@ REFUSED = (
         "a review that is no instant",
         "reviewBy: next year",
         "spec.reviewBy in body must be of type date-time",
+    ),
+    Refused(
+        "EscalationPolicy",
+        "a floor of nothing",
+        "models: [{name: credit, target: {apiVersion: apps/v1, kind: Deployment, name: credit},"
+        " floor: {minAvailable: 0}}]",
+        "spec.models[0].floor.minAvailable in body should be greater than or equal to 1",
+    ),
+    Refused(
+        "EscalationPolicy",
+        "a floor of a model that nothing is done to",
+        "models: [{name: credit, floor: {minAvailable: 2}}]",
+        f"spec.models[0]: Invalid value: {UNSERVED}",
+    ),
+    Refused(
+        "EscalationPolicy",
+        "a freeze that ends when it begins",
+        "freezes: [{name: move, from: '2026-12-01T00:00:00Z', until: '2026-12-01T00:00:00Z', reason: a move}]",
+        f"spec.freezes[0]: Invalid value: {LATER}",
+    ),
+    Refused(
+        "EscalationPolicy",
+        "a freeze without a reason",
+        "freezes: [{name: move, from: '2026-12-01T00:00:00Z', until: '2026-12-02T00:00:00Z', reason: '?'}]",
+        "spec.freezes[0].reason in body should be at least 3 chars long",
+    ),
+    Refused(
+        "EscalationPolicy",
+        "a freeze twice",
+        "freezes: [{name: move, from: '2026-12-01T00:00:00Z', until: '2026-12-02T00:00:00Z', reason: a move},"
+        " {name: move, from: '2026-12-03T00:00:00Z', until: '2026-12-04T00:00:00Z', reason: another}]",
+        'spec.freezes[1]: Duplicate value: {"name":"move"}',
     ),
     Refused(
         "EscalationPolicy",

@@ -40,6 +40,7 @@ spec:
   texts: [{language: en, subject: "{{ model.name }}", body: "Led by {{ lead.user | default('nobody') }}."}]
 """
 ATTESTED = POLICY.replace("  tiers:", "  secondLine: risk\n  tiers:") + ROLE
+OVER = '{name: move, from: "2020-01-01T00:00:00Z", until: "2020-01-02T00:00:00Z", reason: the platform moves}'
 LATER = "  - {name: board, severity: SEV1, accountable: owners}\n"
 
 
@@ -96,6 +97,16 @@ def test_the_examples_are_good(capsys: pytest.CaptureFixture[str]) -> None:
             POLICY.replace("  tiers:", "  clocks: [{preset: gdpr-33}, {preset: gdpr-33}]\n  tiers:") + ROLE,
             "spec.clocks[1].preset: gdpr-33 is there already",
             id="a clock twice",
+        ),
+        pytest.param(
+            POLICY.replace("  tiers:", f"  freezes: [{OVER}]\n  tiers:") + ROLE,
+            "spec.freezes[0]: move is over since 2020-01-02T00:00:00Z: remove it",
+            id="a freeze that is over",
+        ),
+        pytest.param(
+            POLICY.replace("  tiers:", f"  freezes: [{OVER}, {OVER}]\n  tiers:") + ROLE,
+            "spec.freezes[1].name: move is there already",
+            id="a freeze twice",
         ),
         pytest.param(
             POLICY + ROLE.replace("  channels: [{name: hook, secretRef: {name: hook}}]\n", ""),

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.builders import HOUR, MIN, ROSTER, T0, a_decision, a_policy, an_incident, the_rules
+from tests.builders import HOUR, MIN, ROSTER, T0, a_decision, a_freeze, a_policy, an_incident, the_rules
 from tests.cli.test_desk import use
 from tests.cluster.access import Access
 from tests.decide.test_containment import a_record
@@ -381,6 +381,7 @@ def test_coverage_shows_what_lacks_something_first(
         a_covered("asks", staffed),
         a_covered("agreed", staffed, ("Attested", "True", "Attested")),
         a_covered("watched", staffed, mode="Observe"),
+        a_covered("frozen", staffed, freezes=[a_freeze().dump()]),
         a_covered("alone", ("Staffed", "False", "Hole"), ("Attested", "False", "Loosened")),
         a_covered("tight", staffed, ("Attested", "True", "Tightened"), reviewBy=T0 + HOUR),
         a_covered("never", staffed, ("Attested", "False", "NeverAttested")),
@@ -394,6 +395,7 @@ def test_coverage_shows_what_lacks_something_first(
         "fraud alone yes yes Hole asks Loosened",
         "fraud new yes yes unknown asks no",
         "fraud asks yes yes yes asks no",
+        "fraud frozen yes yes yes frozen until Mon 11-23 10:00Z no",
         "fraud never yes yes yes asks no",
         "fraud watched yes yes yes rehearsed only no",
         "fraud agreed yes yes yes authorised until Mon 11-23 10:00Z yes",

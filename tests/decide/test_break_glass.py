@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.builders import HOUR, MIN, T0, a_decision, a_situation, an_incident
+from tests.builders import HOUR, MIN, T0, a_decision, a_freeze, a_situation, an_incident
 from tests.decide.test_people import DIGEST, OTHER, heard, the_status, verdict
 from tests.decide.test_tiers import an_entered, an_option
 from tocsin.api.incident import IncidentStatus, OptionState
@@ -67,12 +67,15 @@ def test_one_person_orders_and_it_runs_at_once_under_their_name() -> None:
     assert then.look_again_at <= LATER
 
 
-def test_the_brake_stops_an_order_too() -> None:
+@pytest.mark.parametrize(
+    "brake", [{"namespace_hold": "maintenance"}, {"freezes": (a_freeze(),)}], ids=["hold", "freeze"]
+)
+def test_the_brake_stops_an_order_too(brake: dict[str, Any]) -> None:
     first = plan(a_situation(an_incident())).status
     order = an_order(digest=first.containment[0].digest)
     incident = an_incident().model_copy(update={"status": first})
 
-    then = plan(a_situation(incident, decisions=(order,), namespace_hold="maintenance"))
+    then = plan(a_situation(incident, decisions=(order,), **brake))
 
     assert then.status.containment[0].state is OptionState.ASKING
 

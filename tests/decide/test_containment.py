@@ -12,6 +12,7 @@ from tests.builders import (
     MIN,
     T0,
     a_decision,
+    a_freeze,
     a_policy,
     a_revision,
     a_situation,
@@ -169,6 +170,8 @@ WAITING = (
     pytest.param({"held": {"by": "alice", "time": T0}}, {}, id="a person holds automation"),
     pytest.param({}, {"namespace_hold": "change freeze"}, id="the namespace is on hold"),
     pytest.param({}, {"cluster_hold": "change freeze"}, id="the whole cluster is on hold"),
+    pytest.param({}, {"freezes": (a_freeze(),)}, id="a freeze of the policy has just begun"),
+    pytest.param({}, {"freezes": (a_freeze(-HOUR, MIN),)}, id="a freeze of the policy is nearly over"),
     pytest.param({}, {"joined": "fraud-0"}, id="another incident of the same target acts"),
     pytest.param({}, {"target": None}, id="nobody has looked at the target yet"),
 )
@@ -324,6 +327,7 @@ ASKED = (
     pytest.param({}, {"target": a_target(deleting=True)}, OptionState.REFUSED, id="a target that is being deleted"),
     pytest.param({}, {"namespace_hold": "freeze"}, OptionState.ASKING, id="a brake stops even what is approved"),
     pytest.param({"held": {"by": "a", "time": T0}}, {}, OptionState.ASKING, id="a hold stops even what is approved"),
+    pytest.param({}, {"freezes": (a_freeze(),)}, OptionState.ASKING, id="a freeze stops even what is approved"),
 )
 
 

@@ -22,6 +22,7 @@ models:
 - name: credit
   target: {apiVersion: apps/v1, kind: Deployment, name: credit}
   upstream: [features]
+  floor: {minAvailable: 2}
   owners: {data: lake, userImpact: legal}
 - {name: fraud}
 risk: {regulatory: 3, reputation: 2, affected: {query: decisions}}
@@ -54,6 +55,8 @@ tiers:
   containWithin: 1h
   decideWithin: 4h
   questions: [{name: notify, text: "tell them?", options: [now, later]}]
+freezes:
+- {name: year-end, from: "2026-12-20T00:00:00Z", until: "2027-01-04T00:00:00Z", reason: closing the books}
 clocks:
 - {preset: gdpr-33}
 - {preset: sec-8k-105, determineWithin: 4h, calendar: US}
@@ -89,6 +92,7 @@ ATTESTED = edited()
 SPEC = yaml.safe_load(RULES)
 OWNERS, COMPLIANCE = SPEC["tiers"]
 BACK, STOP = SPEC["containment"]
+(YEAR_END,) = SPEC["freezes"]
 
 
 Edit = tuple[dict[str, Any], list[str]]
@@ -112,6 +116,9 @@ EDITS: list[Edit] = [
         {"models__credit__target__name": "other"},
         ["model credit: target from Deployment/credit to Deployment/other"],
     ),
+    ({"models__credit__floor__minAvailable": 1}, ["model credit: floor.minAvailable from 2 to 1"]),
+    ({"models__credit__floor__minAvailable": 3}, []),
+    ({"models__credit__floor": None}, ["model credit: floor.minAvailable 2 is gone"]),
     ({"models__credit__owners__data": "other"}, ["model credit: owner of data from lake to other"]),
     ({"models__credit__owners": {"data": "lake"}}, ["model credit: owner of user impact is gone"]),
     ({"models__credit__owners__model": "ops"}, []),
@@ -244,6 +251,19 @@ EDITS: list[Edit] = [
     ),
     ({"containment": [BACK, STOP, STOP | {"name": "now"}]}, []),
     ({"reopenWindow": "1m"}, []),
+    (
+        {"freezes__year-end__from": "2026-12-19T00:00:00Z"},
+        ["freeze year-end: beginning from 2026-12-20T00:00:00Z to 2026-12-19T00:00:00Z"],
+    ),
+    ({"freezes__year-end__from": "2026-12-21T00:00:00Z"}, []),
+    (
+        {"freezes__year-end__until": "2027-01-05T00:00:00Z"},
+        ["freeze year-end: end from 2027-01-04T00:00:00Z to 2027-01-05T00:00:00Z"],
+    ),
+    ({"freezes__year-end__until": "2027-01-03T00:00:00Z"}, []),
+    ({"freezes__year-end__reason": "an audit"}, []),
+    ({"freezes__year-end": None}, []),
+    ({"freezes": [YEAR_END, YEAR_END | {"name": "more"}]}, ["freeze more is new"]),
     ({"clocks__gdpr-33": None}, ["clock gdpr-33 is gone"]),
     ({"clocks": [*SPEC["clocks"], {"preset": "nydfs-500-17"}]}, []),
     ({"clocks__gdpr-33__determineWithin": "24h"}, ["clock gdpr-33: determineWithin from 18h to 24h"]),
@@ -301,6 +321,7 @@ def test_the_largest_policy_fits_into_a_status() -> None:
             for one in numbers[:8]
         ],
         "containment": [BACK | {"name": one} for one in numbers[:8]],
+        "freezes": [YEAR_END | {"name": one} for one in numbers[:16]],
     }
     lines = edited(**largest)
     assert 1500 < len(lines) <= RULES_AT_MOST
@@ -312,7 +333,7 @@ def thing_of(edit: Edit) -> str:
     return "__".join(next(iter(edit[0])).split("__")[:2])
 
 
-WHOLE = {"models", "signals", "tiers", "containment", "clocks", "messages"}
+WHOLE = {"models", "signals", "tiers", "containment", "freezes", "clocks", "messages"}
 SINGLE = [edit for edit in EDITS if not WHOLE.intersection(edit[0])]
 
 

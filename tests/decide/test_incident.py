@@ -13,6 +13,7 @@ from tests.builders import (
     MIN,
     SUSTAINED,
     T0,
+    a_freeze,
     a_memory,
     a_policy,
     a_situation,
@@ -322,6 +323,8 @@ def test_an_intent_whose_target_changed_is_closed_as_failed() -> None:
             1,
             id="every minute while something must hold",
         ),
+        pytest.param({}, {"freezes": (a_freeze(7 * MIN),)}, 7, id="a freeze that will begin"),
+        pytest.param({}, {"freezes": (a_freeze(-HOUR, 9 * MIN),)}, 9, id="the end of a freeze"),
         pytest.param(
             {"tiers": ()}, {"target": None, "rules": the_rules(a_policy(risk={}))}, 15, id="a tier entered now"
         ),

@@ -12,6 +12,7 @@ from tests.builders import (
     MIN,
     T0,
     a_decision,
+    a_freeze,
     a_policy,
     a_revision,
     a_situation,
@@ -45,11 +46,12 @@ from tocsin.api.incident import (
 )
 from tocsin.api.policy import Rules
 from tocsin.decide.incident import plan
+from tocsin.decide.options import IN_PLACE
 from tocsin.decide.plan import Contain, Notify, Plan, Undo
 from tocsin.decide.proposal import pinning
 from tocsin.decide.restoring import inverse, objection, pinned_by, unpinning, what_comes_back
 from tocsin.decide.situation import Autoscaler, Budget, NoTarget, Outcome, Proposal, Refusal
-from tocsin.decide.undoing import IN_PLACE, MOST_UNDOS, PATIENCE
+from tocsin.decide.undoing import MOST_UNDOS, PATIENCE
 from tocsin.decide.workload import PAUSED
 
 UNDO_KEY = "incident-uid/1/undo/last-healthy/1"
@@ -136,6 +138,7 @@ def test_an_undo_turns_the_containment_round_and_holds_automation(state: OptionS
     "s",
     [
         pytest.param({"namespace_hold": "freeze"}, id="the brake of the namespace"),
+        pytest.param({"freezes": (a_freeze(),)}, id="a freeze of the policy"),
         pytest.param({"mode": "Observe"}, id="a policy that only observes by now"),
         pytest.param({}, id="a hold on the incident"),
     ],

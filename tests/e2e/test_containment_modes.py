@@ -6,6 +6,7 @@ import urllib.parse
 import urllib.request
 from concurrent.futures import Future
 from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -25,8 +26,9 @@ from tests.e2e.rows import (
     scale,
     signal,
 )
-from tests.e2e.stage import ACCURACY, BAD, GOOD
+from tests.e2e.stage import ACCURACY, API, BAD, GOOD, policy_spec
 from tests.observe.faulty import FaultyServer, Reply, Request
+from tocsin.api.quantities import format_time, parse_time
 
 row = Rows()
 
@@ -297,6 +299,40 @@ def the_label_on_the_namespace_holds_everything_until_it_is_gone(scene: Scene) -
     assert scene.told("ada", "Acknowledge")[0]
     assert replicas(scene) == 2
     scene.cluster.api("PATCH", where, {"metadata": {"labels": {"tocsin.dev/hold": None}}})
+    scene.until("Contained")
+    assert replicas(scene) == 1
+
+
+@row
+def in_a_freeze_nothing_starts_and_when_it_is_over_the_incident_goes_on_by_itself(scene: Scene) -> None:
+    policy = f"/apis/{API}/namespaces/{scene.namespace}/escalationpolicies/credit"
+    began = datetime.now(UTC)  # noqa: TID251 - the operator goes by the real clock
+    freeze = {"name": "move", "from": format_time(began), "reason": "the platform moves"}
+    long = freeze | {"until": format_time(began + timedelta(hours=1))}
+    scene.runs(replicas=2)
+    scene.guard(MILD, containment=[scale(1)], freezes=[long])
+    held = scene.until("Contained", "False", reason="Held")
+    assert fact(held, "Contained")[2] == f"freeze move until {long['until']}: the platform moves"
+    assert scene.told("ada", "Acknowledge")[0]
+    assert replicas(scene) == 2
+    until = datetime.now(UTC) + timedelta(seconds=5)  # noqa: TID251 - long enough to be read before it is over
+    short = freeze | {"until": format_time(until)}
+    scene.cluster.api("PATCH", policy, {"spec": {"freezes": [short]}})
+    done = scene.until("Contained")["status"]["containment"][0]
+    assert parse_time(done["executedTime"]) >= parse_time(short["until"])
+    assert replicas(scene) == 1
+
+
+@row
+def below_its_floor_a_person_takes_the_model_whatever_the_option_says(scene: Scene) -> None:
+    scene.runs(replicas=2)
+    (model,) = policy_spec("credit")["models"]
+    scene.guard(MILD, models=[model | {"floor": {"minAvailable": 2}}], containment=[scale(1)])
+    asked = scene.option("stop", "Asking")
+    why = "it would leave 1 replica, below the floor of 2: only a person may approve it"
+    assert (asked["needs"], asked["notes"][-1], asked["message"]) == (1, why, "0 of 1 approvals")
+    assert replicas(scene) == 2
+    assert scene.told("ben", "Approve", option="stop", digest=asked["digest"])[0]
     scene.until("Contained")
     assert replicas(scene) == 1
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.builders import T0, a_decision, a_policy, a_responder, an_incident
+from tests.builders import HOUR, MIN, T0, a_decision, a_freeze, a_policy, a_responder, an_incident
 from tocsin.api.objects import API_VERSION
 from tocsin.engine.telemetry import Telemetry
 from tocsin.observe.cluster import Name, Store
@@ -41,12 +42,12 @@ def test_incidents_are_counted_by_severity_until_they_are_resolved() -> None:
     keep(store, "Incident", an_incident(severity="SEV2", resolved_time=T0), "resolved")
     keep(store, "Incident", an_incident(), "not judged yet")
 
-    telemetry.hold(store)
+    telemetry.hold(store, T0)
     assert exported(telemetry, "tocsin_incidents") == {("SEV1",): 1, ("SEV2",): 0, ("SEV3",): 2, ("SEV4",): 0}
 
     keep(store, "Incident", an_incident(severity="SEV1", resolved_time=T0), "worst", version=2)
     store.drop("Incident", Name("models", "another"))
-    telemetry.hold(store)
+    telemetry.hold(store, T0)
     assert exported(telemetry, "tocsin_incidents") == {("SEV1",): 0, ("SEV2",): 0, ("SEV3",): 1, ("SEV4",): 0}
 
 
@@ -58,7 +59,7 @@ def test_objects_are_counted_by_kind_and_those_that_cannot_be_read_once_more() -
     keep(store, "Decision", a_decision("Acknowledge", "alice"))
     store.put("Responder", {"metadata": {"namespace": "models", "name": "odd", "uid": "u", "resourceVersion": "1"}})
 
-    telemetry.hold(store)
+    telemetry.hold(store, T0)
 
     kinds = {("EscalationPolicy",): 1, ("Responder",): 3, ("Incident",): 0, ("Decision",): 1}
     kinds |= {("MessageTemplate",): 0, ("Message",): 0, ("Silence",): 0}
@@ -69,11 +70,24 @@ def test_objects_are_counted_by_kind_and_those_that_cannot_be_read_once_more() -
 def test_a_brake_is_told_for_each_namespace_while_it_is_on() -> None:
     store, telemetry = Store(), Telemetry()
     store.holds = {"models": "freeze", "loans": "held"}
-    telemetry.hold(store)
+    telemetry.hold(store, T0)
     assert exported(telemetry, "tocsin_namespace_held") == {("models",): 1, ("loans",): 1}
     del store.holds["models"]
-    telemetry.hold(store)
+    telemetry.hold(store, T0)
     assert exported(telemetry, "tocsin_namespace_held") == {("loans",): 1}
+
+
+def test_a_freeze_is_told_for_each_policy_while_it_is_in_force() -> None:
+    store, telemetry = Store(), Telemetry()
+    policy = a_policy()
+    keep(store, "EscalationPolicy", policy, "free")
+    spec = policy.spec.model_copy(update={"freezes": (a_freeze(MIN, HOUR),)})
+    keep(store, "EscalationPolicy", policy.model_copy(update={"spec": spec}), "frozen")
+    found = []
+    for after in (timedelta(), MIN, HOUR):
+        telemetry.hold(store, T0 + after)
+        found.append(exported(telemetry, "tocsin_policy_frozen"))
+    assert found == [{}, {("models", "frozen"): 1}, {}]
 
 
 # --- what is counted
@@ -162,7 +176,7 @@ NO_BASE_UNITS = {"ms", "milliseconds", "minutes", "hours", "days", "percent", "k
 def test_every_name_has_the_prefix_and_ends_as_its_type_does() -> None:
     families = {family.name: family.type for family in Telemetry().registry.collect()}
     sampled = {f"{name}_total" if kind == "counter" else name: kind for name, kind in families.items()}
-    assert len(sampled) == 19
+    assert len(sampled) == 20
     assert {name for name in sampled if not name.startswith("tocsin_")} == set()
     assert {name: kind for name, kind in sampled.items() if not name.endswith(ENDS.get(kind, ""))} == {}
     assert {name for name, kind in sampled.items() if kind == "gauge" and name.endswith("_total")} == set()

@@ -17,12 +17,14 @@ from tocsin.api.objects import API_VERSION
 from tocsin.api.policy import (
     EVERY_ALONE,
     FELT,
+    LATER,
     MEMBER,
     NO_TIER,
     TIER_ALONE,
     TOO_MANY,
     TOO_OFTEN,
     UNHEARD,
+    UNSERVED,
     UNTOLD,
     EscalationPolicySpec,
     Option,
@@ -31,7 +33,7 @@ from tocsin.api.policy import (
     cannot,
 )
 from tocsin.api.quantities import Comparison
-from tocsin.api.responder import LATER, ResponderSpec
+from tocsin.api.responder import ResponderSpec
 from tocsin.api.silence import LONGEST, UNBOUNDED, MatchOperator, SilenceSpec
 from tocsin.api.template import BY_SENDER, ONE_APPROVAL, TO_PEOPLE, TWO_APPROVALS, Audience, MessageTemplateSpec
 from tocsin.api.workload import WORKLOADS
@@ -131,12 +133,15 @@ def _policy_problems(spec: EscalationPolicySpec) -> list[str]:
         ("models", [one.name for one in spec.models]),
         ("signals", [one.name for one in spec.signals]),
         ("containment", [one.name for one in spec.containment]),
+        ("freezes", [one.name for one in spec.freezes]),
         ("tiers", [one.name for one in spec.tiers]),
     ):
         problems += _twice(f"spec.{field}", "name", names)
     problems += _twice("spec.clocks", "preset", [one.preset for one in spec.clocks])
     for place, model in enumerate(spec.models):
         problems += _twice(f"spec.models[{place}].upstream", "", model.upstream)
+        if model.floor and model.target is None:
+            problems.append(f"spec.models[{place}]: {UNSERVED}")
     for place, signal in enumerate(spec.signals):
         problems += [f"spec.signals[{place}].{problem}" for problem in _signal_problems(signal)]
     for place, tier in enumerate(spec.tiers):
@@ -151,6 +156,7 @@ def _policy_problems(spec: EscalationPolicySpec) -> list[str]:
             problems.append(f"spec.tiers[{place}]: {UNHEARD}")
     for place, option in enumerate(spec.containment):
         problems += [f"spec.containment[{place}].{problem}" for problem in _option_problems(option)]
+    problems += [f"spec.freezes[{n}]: {LATER}" for n, one in enumerate(spec.freezes) if one.from_ >= one.until]
     problems += _messages_problems(spec)
     if spec.containment and not any(model.target for model in spec.models):
         problems.append("spec.containment: containment needs a target: set models[].target")

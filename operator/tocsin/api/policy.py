@@ -91,8 +91,25 @@ class Owners(ApiModel):
         return {what: name for what, name in found.items() if name}
 
 
+class Floor(ApiModel):
+    """How much of a model has to be there, whatever automation does."""
+
+    min_available: int = Field(
+        ge=1,
+        le=10_000,
+        description="Scaling to fewer replicas, and a rollback while fewer are available, takes a person's approval.",
+    )
+
+
+UNSERVED = "floor needs a target: set models[].target"
+
+
 class PolicyModel(ApiModel):
     """One guarded model."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"x-kubernetes-validations": [rule("!has(self.floor) || has(self.target)", UNSERVED)]}
+    )
 
     name: Label = Field(description="The model's name: a DNS label, unique in the policy.")
     match: dict[LabelName, Word] | None = Field(
@@ -102,6 +119,9 @@ class PolicyModel(ApiModel):
     )
     target: Target | None = Field(
         default=None, description="What serves the model. Without it the model is watched but never contained."
+    )
+    floor: Annotated[Floor | None, shared()] = Field(
+        default=None, description="Below which number of available replicas only people take the model."
     )
     inventory_id: Word | None = Field(default=None, description="What the model inventory calls it; notices say so.")
     version: Word | None = Field(default=None, description="Which version of it this is; notices say so.")
@@ -338,6 +358,7 @@ class Question(ApiModel):
     )
 
 
+LATER = "until must be later than from"
 TOO_MANY = "a tier names at most 8 Responders in all: name a Responder with more members, or another tier"
 UNHEARD = "questions need decideWithin: else nobody hears of one that is not answered"
 Roles = Annotated[tuple[ObjectName, ...], Field(json_schema_extra={"x-kubernetes-list-type": "set"})]
@@ -484,6 +505,17 @@ Messages = Annotated[
 ]
 
 
+class Freeze(ApiModel):
+    """A time in which nothing is contained, for instance while the platform is changed."""
+
+    model_config = ConfigDict(json_schema_extra={"x-kubernetes-validations": [rule("self.from < self.until", LATER)]})
+
+    name: Label = Field(description="The freeze's name, unique in the policy.")
+    from_: Time = Field(alias="from", description="When it begins.")
+    until: Time = Field(description="The first instant after it: then what is still called for goes on by itself.")
+    reason: Text = Field(min_length=3, description="Why; whoever waits for a containment reads it.")
+
+
 class EscalationPolicySpec(ApiModel):
     """What is watched, what is at stake, what is done, and who is told."""
 
@@ -526,6 +558,12 @@ class EscalationPolicySpec(ApiModel):
                 rule(f"self.all(option, !(option.type in {list(FELT)}) || has(option.effect))", UNTOLD)
             ]
         },
+    )
+    freezes: Annotated[tuple[Annotated[Freeze, shared()], ...], Field(json_schema_extra=keyed("name"))] = Field(
+        default=(),
+        max_length=16,
+        description="When no containment starts, whoever has approved it; people are told and deadlines run on. The"
+        " living policy's count, in open incidents too.",
     )
     tiers: Tiers = Field(min_length=1, description="Who is told, in order.")
     messages: Messages = Field(default=(), description="Which messages are drafted, and when.")

@@ -9,14 +9,13 @@ from pydantic import ConfigDict, Field, StringConstraints
 from pydantic.config import JsonDict
 
 from tocsin.api.objects import API_VERSION, ApiModel, Condition, Label, Metadata, ObjectName, Text, Word, rule
-from tocsin.api.policy import keyed
+from tocsin.api.policy import LATER, keyed
 from tocsin.api.quantities import Time
 
 TimeOfDay = Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$", max_length=5)]
 WallTime = Annotated[
     str, StringConstraints(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]$", max_length=16)
 ]
-LATER = "until must be later than from"
 _ORDERED: JsonDict = {"x-kubernetes-validations": [rule("self.from < self.until", LATER)]}
 
 

@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 
 from tocsin.api.objects import API_VERSION, ApiModel, Metadata, Text, Word, rule
+from tocsin.api.policy import LATER
 from tocsin.api.quantities import Time
-from tocsin.api.responder import LATER
 
 LONGEST = "until must be at most 30 days (720h) after from"
 UNBOUNDED = "at least one matcher with operator In is needed: what is silenced; or set everything: true, with none"

@@ -16,6 +16,7 @@ from tocsin.cli.exposed import load_exposed, unfit
 from tocsin.cli.files import Mistake, load_all
 from tocsin.clock import SystemClock
 from tocsin.decide.accepting import clock_problems
+from tocsin.decide.freezes import freezes_over
 from tocsin.decide.rendering import problems as unrenderable
 from tocsin.decide.roster import cycle, faults, holes
 from tocsin.decide.staffing import untold
@@ -30,8 +31,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "lint",
         help=HELP,
         description=f"{HELP[0].upper()}{HELP[1:]}: what the API server would refuse, tiers that nothing enters, roles "
-        "that are not there or cannot be told, rosters with circles and holes, texts that could not be rendered. Other "
-        "kinds are passed over.",
+        "that are not there or cannot be told, rosters with circles and holes, texts that could not be rendered, "
+        "freezes that are over. Other kinds are passed over.",
     )
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="YAML, with as many documents as you like")
     parser.add_argument(
@@ -123,6 +124,7 @@ def _of_policy(policy: EscalationPolicy, roster: Mapping[str, Responder]) -> Ite
                 yield f"spec.models[{place}].owners: Responder {name} ({what}) stands in none of these files"
     yield from _of_attestation(policy, roster)
     yield from clock_problems(policy.spec, SystemClock().now())
+    yield from freezes_over(policy.spec, SystemClock().now())
     for name, why in unreachable_tiers(policy.spec):
         yield f"spec.tiers: {name} is never entered by itself: {why}"
 

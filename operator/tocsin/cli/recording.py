@@ -220,6 +220,7 @@ def target_of(recorded: RecordedTarget, model: PolicyModel) -> TargetView | NoTa
         replicas=recorded.replicas,
         running_replicas=recorded.replicas,
         updated_replicas=recorded.replicas,
+        available_replicas=recorded.replicas,
         current_hash=revisions[-1].template_hash,
         revisions=revisions,
         images=revisions[-1].images,

@@ -31,6 +31,7 @@ from tocsin.decide.clocks import clock_words
 from tocsin.decide.closing import words_of
 from tocsin.decide.felt import asked_about, felt, felt_if_approved, option_of
 from tocsin.decide.flapping import words_of as changes
+from tocsin.decide.freezes import freeze_in_force
 from tocsin.decide.options import IN_PLACE
 from tocsin.decide.questions import open_questions
 from tocsin.decide.roster import Roster, deputy, holes, on_duty, until
@@ -333,6 +334,8 @@ def _contained(policy: EscalationPolicy, model: PolicyModel, now: datetime) -> s
         return "never"
     if policy.spec.mode is Mode.OBSERVE:
         return "rehearsed only"
+    if freeze := freeze_in_force(policy.spec.freezes, now):
+        return f"frozen until {_minute(freeze.until)}"
     until_ = [one.authorised_until for one in policy.status.options if one.authorised_until]
     if standing := [one for one in until_ if one > now]:
         return f"authorised until {_minute(max(standing))}"

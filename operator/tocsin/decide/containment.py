@@ -15,6 +15,7 @@ from tocsin.api.objects import Severity, clip
 from tocsin.api.policy import Mode, Option
 from tocsin.decide.approval import ordered
 from tocsin.decide.executing import execute
+from tocsin.decide.floor import below_floor, is_for_people
 from tocsin.decide.hold import check_hold
 from tocsin.decide.ledger import intend
 from tocsin.decide.options import PASSING, REHEARSAL, Moved, brake, is_wanted, keep, key_of, never_again, paused_by_us
@@ -147,6 +148,7 @@ def _begin(
     if isinstance(view, NoTarget) and view.reason == "Unreadable":
         return Moved(None, waits=True)
     proposal = _propose(s, status, option, view)
+    low = below_floor(s.rules.model, option, view)
     if isinstance(proposal, Refusal):
         passing = proposal.reason in PASSING
         return Moved(None if passing else _refused(option, proposal, attempt=attempt), waits=passing)
@@ -156,13 +158,13 @@ def _begin(
         class_=proposal.class_,
         state=OptionState.ASKING,
         summary=proposal.summary,
-        notes=proposal.notes,
+        notes=_notes(proposal.notes, low),
         digest=proposal.digest,
         target_uid=proposal.target_uid,
         from_=proposal.from_,
         to=proposal.to,
         attempt=attempt,
-        needs=approvals_needed(option, status.severity, wary=wary),
+        needs=approvals_needed(option, status.severity, wary=wary or bool(low)),
         asked_time=s.now,
         fail_safe_time=_after(s, option.approval.fail_safe_after),
         expire_time=_after(s, option.approval.expire_after),
@@ -206,6 +208,8 @@ def _ask(
         return Moved(record if passing else _refused(option, proposal, record), waits=passing)
     if proposal.digest != record.digest:
         record = _asked_anew(s, option, record, proposal)
+    record = record.model_copy(update={"notes": _notes(record.notes, below_floor(s.rules.model, option, view))})
+    wary = wary or is_for_people(record.notes)
     needs = max(record.needs, approvals_needed(option, status.severity, wary=wary))
     approvals = tuple(one for one in record.approvals if is_still_there(s, status, one.by))
     record = record.model_copy(update={"needs": needs, "approvals": approvals})
@@ -241,6 +245,11 @@ def _asking(record: OptionRecord, authorised: bool) -> str:
     if record.fail_safe_time and not authorised:
         return f"{text}; it will not run by itself: no standing authorisation holds for this option"
     return text
+
+
+def _notes(notes: tuple[str, ...], low: str) -> tuple[str, ...]:
+    """What whoever approves should know, with why the floor leaves it to them."""
+    return notes if not low or low in notes else (*notes, low)[-8:]
 
 
 def _asked_anew(s: Situation, option: Option, record: OptionRecord, proposal: Proposal) -> OptionRecord:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from tocsin.api.incident import IncidentStatus, OptionRecord, OptionState
 from tocsin.api.objects import clip
 from tocsin.api.policy import Mode, Option
+from tocsin.decide.floor import agreed_by_people, below_floor
 from tocsin.decide.options import PASSING, REHEARSAL, Moved, barred, brake, keep, key_of, never_again, paused_by_us
 from tocsin.decide.plan import Contain
 from tocsin.decide.proposal import holds, propose
@@ -50,8 +51,10 @@ def execute(
         return Moved(_executed(s, option, record, "found done after an interruption"))
     if _is_half_done(record, key, view):  # no brake leaves a StatefulSet that waits for ever
         return Moved(record, Contain(key=key, proposal=rest_of(record, view)))
-    if brake(s, status):
-        return Moved(record.model_copy(update={"state": OptionState.ASKING, "message": brake(s, status)}))
+    rehearsal = s.mode is Mode.OBSERVE or record.under == REHEARSAL
+    stopped = brake(s, status) or ("" if rehearsal else _not_for_automation(s, status, option, record, view))
+    if stopped:
+        return Moved(record.model_copy(update={"state": OptionState.ASKING, "message": stopped}))
     proposal = propose(option, view, never_again(s, status), paused_by_us(status, view))
     half = is_pinned(record, view)
     if half and isinstance(proposal, Proposal):  # the rest is what was agreed on
@@ -62,8 +65,14 @@ def execute(
         return Moved(_again(record, "the target has changed"))
     if not half:
         record = record.model_copy(update=to_put_back(record, proposal))
-    rehearsal = s.mode is Mode.OBSERVE or record.under == REHEARSAL
     return Moved(record, Contain(key=key, proposal=proposal, dry_run=rehearsal))
+
+
+def _not_for_automation(
+    s: Situation, status: IncidentStatus, option: Option, record: OptionRecord, view: TargetView
+) -> str:
+    """Why what no person has agreed on is not sent after all: since it was decided, the model may have lost pods."""
+    return "" if agreed_by_people(status, record) else below_floor(s.rules.model, option, view)
 
 
 def _concluded(s: Situation, option: Option, record: OptionRecord, outcome: Outcome) -> OptionRecord:

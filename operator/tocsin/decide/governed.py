@@ -43,7 +43,8 @@ def loosenings(old: Lines, new: Lines) -> tuple[str, ...]:
     Lines that only a newer version knows are passed over.
     """
     before, after = _things(old), _things(new)
-    found = [f"{_of(thing)} is gone" for thing in before if thing not in after]
+    found = [f"{_of(thing)} is gone" for thing in before if thing not in after and not _is_freeze(thing)]
+    found += [f"{_of(thing)} is new" for thing in after if thing not in before and _is_freeze(thing)]
     for name, text in old.items():
         if _field(name) in FIELDS and (not _thing(name) or _thing(name) in after):
             found.append(_looser(name, text, new.get(name), old, new))
@@ -72,6 +73,9 @@ def _lines(spec: EscalationPolicySpec) -> Iterator[tuple[str, str | None]]:
         yield from _under(f"tiers.{tier.name}", {"place": str(place + 1)} | _of_tier(tier))
     for place, option in enumerate(spec.containment):
         yield from _under(f"containment.{option.name}", {"place": str(place + 1)} | _of_option(option))
+    for freeze in spec.freezes:
+        times = {"from": format_time(freeze.from_), "until": format_time(freeze.until)}
+        yield from _under(f"freezes.{freeze.name}", times)
     for clock in spec.clocks:
         yield from _under(f"clocks.{clock.preset}", _of_clock(clock))
     for message in spec.messages:
@@ -85,7 +89,8 @@ def _under(thing: str, lines: Mapping[str, Any]) -> Iterator[tuple[str, str | No
 
 def _of_model(model: PolicyModel) -> dict[str, Any]:
     target = model.target
-    lines = {"match": digest(model.labels()), "target": target and f"{target.kind}/{target.name}"}
+    lines: dict[str, Any] = {"match": digest(model.labels()), "target": target and f"{target.kind}/{target.name}"}
+    lines["minAvailable"] = model.floor.min_available if model.floor else None
     lines |= {f"owner.{what}": role for what, role in model.owners.named.items()}
     return lines | {f"upstream.{name}": "named" for name in model.upstream}
 
@@ -197,6 +202,10 @@ def _later(old: str, new: str) -> bool:
     return parse_time(new) > parse_time(old)
 
 
+def _earlier(old: str, new: str) -> bool:
+    return parse_time(new) < parse_time(old)
+
+
 def _is_crossed_later(old: str, new: str) -> bool:
     """Whether a value can cross the old line and not the new one."""
     before, after = Comparison.parse(old), Comparison.parse(new)
@@ -225,6 +234,7 @@ FIELDS: dict[str, Measure] = {
     # of a model
     "match": Measure(_differs, "set of labels", shown=False),
     "target": Measure(_differs),
+    "minAvailable": Measure(_fewer, "floor.minAvailable"),
     "owner": Measure(_differs, "owner of"),
     "upstream": Measure(_differs, added=True, shown=False),  # one more may have another incident page for this one
     # of a signal
@@ -260,6 +270,9 @@ FIELDS: dict[str, Measure] = {
     "expireAfter": Measure(_shorter, gone=False, added=True),
     "verifyWithin": Measure(_longer),
     "effect": Measure(_differs, shown=False),  # what an approver reads first: no machine can tell whether it is true
+    # of a freeze
+    "from": Measure(_earlier, "beginning"),
+    "until": Measure(_later, "end"),
     # of a clock
     "determineWithin": Measure(_longer),
     "calendar": Measure(_differs, gone=False, added=True),  # without one weekends alone count, which is earlier
@@ -274,6 +287,7 @@ _SECTIONS = {
     "signals": "signal",
     "tiers": "tier",
     "containment": "option",
+    "freezes": "freeze",
     "clocks": "clock",
     "messages": "message",
 }
@@ -310,6 +324,11 @@ def _follows(name: str, lines: Lines) -> bool:
 def _things(lines: Lines) -> dict[str, None]:
     """The models, signals, tiers and options that the lines are about, in order."""
     return dict.fromkeys(thing for thing in map(_thing, lines) if thing)
+
+
+def _is_freeze(thing: str) -> bool:
+    """Whether it is one of those of which more are looser, not fewer: in a freeze nothing is contained."""
+    return thing.startswith("freezes.")
 
 
 def _thing(name: str) -> str:

@@ -238,7 +238,9 @@ def _material(status: IncidentStatus) -> IncidentStatus:
         )
         for signal in status.signals
     )
-    conditions = tuple(one.model_copy(update={"message": ""}) for one in status.conditions)
+    conditions = tuple(
+        one if one.reason == "Held" else one.model_copy(update={"message": ""}) for one in status.conditions
+    )  # what holds it moves with no number, and whoever waits reads until when
     return status.model_copy(update={"signals": still, "conditions": conditions, "score": None})
 
 
@@ -252,6 +254,7 @@ def _look_again(s: Situation, status: IncidentStatus, *, waits: bool) -> datetim
     ]
     found += [*expiring(status), *verdicts_due(status), *next_due(s, status), *changes_at(s)]
     found += filter(None, [silent_until(s, status), steady_at(s, status)])
+    found += [instant for freeze in s.freezes for instant in (freeze.from_, freeze.until)]
     if waits:
         found.append(s.now + SETTLE_CHECK)
     for record in status.containment:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from tocsin.api.incident import IncidentStatus, OptionRecord, OptionState
 from tocsin.api.objects import clip
+from tocsin.decide.freezes import freeze_in_force, words_of
 from tocsin.decide.plan import Contain, Undo
 from tocsin.decide.proposal import is_set
 from tocsin.decide.situation import FieldChange, Situation, TargetView
@@ -42,6 +43,8 @@ def brake(s: Situation, status: IncidentStatus) -> str:
         return f"the whole cluster is on hold: {s.cluster_hold}"
     if s.namespace_hold:
         return f"the namespace is on hold: {s.namespace_hold}"
+    if freeze := freeze_in_force(s.freezes, s.now):
+        return words_of(freeze)
     if status.held:
         return clip(f"on hold by {status.held.by}: {status.held.reason}", 500)
     if s.joined:

@@ -279,6 +279,7 @@ class _Course:
             incident=incident,
             rules=self._rules,
             mode=self._script.policy.spec.mode,
+            freezes=self._script.policy.spec.freezes,
             signals=dict(self._memories),
             affected=self._affected(now),
             decisions=tuple(self._decisions),

@@ -128,7 +128,9 @@ def _moved(view: TargetView, proposal: Proposal) -> TargetView:
             return replace(resumed, current_hash=proposal.to, revisions=revisions, images=chosen.images)
         case "Scale":
             count = int(proposal.to)
-            return replace(view, replicas=count, running_replicas=count, updated_replicas=count)
+            return replace(
+                view, replicas=count, running_replicas=count, updated_replicas=count, available_replicas=count
+            )
         case "Pause":
             return _set(view, proposal)
         case _:

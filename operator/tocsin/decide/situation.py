@@ -13,7 +13,7 @@ from typing import Literal
 from tocsin.api.decision import Decision
 from tocsin.api.incident import Incident
 from tocsin.api.message import Message
-from tocsin.api.policy import Mode, Rules
+from tocsin.api.policy import Freeze, Mode, Rules
 from tocsin.api.responder import Responder
 from tocsin.api.silence import Silence
 
@@ -401,6 +401,8 @@ class Situation:
     """The value of the brake label on the namespace; empty when there is no brake."""
     cluster_hold: str = ""
     """The same of the operator's own namespace, where it brakes everything."""
+    freezes: tuple[Freeze, ...] = ()
+    """Of the living policy; none when it is gone."""
     budget: Budget = Budget.UNASKED
     crowded: str = ""
     """Why the budget has no room, in words; empty unless it is exhausted."""

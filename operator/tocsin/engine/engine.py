@@ -412,7 +412,7 @@ class Engine:
 
     async def _gauge(self) -> None:
         self.beat = self.clock.monotonic()
-        self.telemetry.hold(self.store)
+        self.telemetry.hold(self.store, self.clock.now())
         self.telemetry.queue.set(len(self._queue))
         for name, source in self.sources.items():
             self.telemetry.asked(name, source.counters, len(source.quarantined))

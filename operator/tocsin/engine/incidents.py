@@ -301,6 +301,7 @@ class Incidents:
             contained_revisions=self._contained(pair, rules),
             namespace_hold=self.store.holds.get(pair.namespace, ""),
             cluster_hold=self.store.holds.get(self.home, ""),
+            freezes=policy.spec.freezes if policy else (),
             recurs=self._recurs(pair, incident),
             harm_told_by=self._harm_told_by(pair, incident),
             joined=self._joined(incident, rules),
@@ -477,11 +478,11 @@ class Incidents:
         self.drafts.submit(incident, rules, effect, report)
 
     async def _carry_out(self, pair: Pair, incident: Incident, situation: Situation, effect: Contain | Undo) -> None:
-        """Carry out a containment, after a last look at the brakes that are never frozen, or an undo."""
+        """Carry out a containment, after a last look at the brakes, which no incident freezes, or an undo."""
         kind = "contain" if isinstance(effect, Contain) else "undo"
         rehearsal = isinstance(effect, Contain) and effect.dry_run
         automatic = kind == "contain" and not rehearsal
-        if automatic and await braked(self.api, self.store, self.home, pair, situation, self._policy):
+        if automatic and await braked(self.api, self.store, self.home, pair, situation, self._policy, self.clock.now):
             return
         if not self.leads(0.0):
             raise Unlucky("the lease was lost")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from tocsin.api.objects import Severity
+from tocsin.decide.freezes import freeze_in_force
 from tocsin.observe.cluster import MODELS, Store
 from tocsin.observe.queries import Counters
 
@@ -55,6 +57,12 @@ class Telemetry:
             ["namespace"],
             registry=r,
         )
+        self._frozen = Gauge(
+            f"{PREFIX}_policy_frozen",
+            "The policies of which a freeze stops containment now.",
+            ["namespace", "policy"],
+            registry=r,
+        )
         self.unreadable = Gauge(f"{PREFIX}_objects_unreadable", "Objects that cannot be read.", registry=r)
         self._effects = Counter(f"{PREFIX}_effects", "Effects by outcome.", ["kind", "outcome"], registry=r)
         self._writes = Counter(
@@ -74,7 +82,7 @@ class Telemetry:
         self._rounds.labels(server).inc()
         self._lag.labels(server).observe(max(0.0, lag))
 
-    def hold(self, store: Store) -> None:
+    def hold(self, store: Store, now: datetime) -> None:
         """What the store holds now."""
         severities = dict.fromkeys(Severity, 0)
         for incident in store.incidents():
@@ -87,6 +95,10 @@ class Telemetry:
         self._held.clear()
         for namespace in store.holds:
             self._held.labels(namespace).set(1)
+        self._frozen.clear()
+        for policy in store.policies():
+            if freeze_in_force(policy.spec.freezes, now):
+                self._frozen.labels(policy.metadata.namespace, policy.metadata.name).set(1)
         self.unreadable.set(len(store.unreadable()))
 
     def asked(self, server: str, counters: Counters, quarantined: int) -> None:
