@@ -37,7 +37,8 @@ def seen(view: TargetView | NoTarget | None = None, **changes: Any) -> Seen:
 
 
 def bearings(**changes: Any) -> Bearings:
-    return Bearings(**{"now": T0, "policy_uid": "policy-uid", "account": "operator"} | changes)
+    usual: dict[str, Any] = {"now": T0, "policy_uid": "policy-uid", "account": "operator"}
+    return Bearings(**usual | changes)
 
 
 def plan(*options: dict[str, Any], at: Seen | None = None, around: Bearings | None = None, **spec: Any) -> Planned:

@@ -8,13 +8,28 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
-from tests.cluster.access import Access, Unsupported
+from tests.cluster.access import Access, CommandError, Unsupported
 from tests.cluster.cluster import Cluster
 from tests.e2e.stage import API, Stage, policy_spec
 
 REVIEWS = "localsubjectaccessreviews"
+
+
+@pytest.fixture(autouse=True)
+def served(cluster: Access, stage: Stage) -> None:
+    """For a moment after our kinds are established they cannot be listed, and no operator has waited for that here."""
+
+    def listed() -> bool:
+        try:
+            cluster.kubectl("get", "escalationpolicies,incidents,decisions", "-n", stage.namespace)
+        except CommandError:
+            return False
+        return True
+
+    cluster.wait(listed, 30, "lists of our kinds")
 
 
 def planned(cluster: Access, kubeconfig: Path, *words: str, text: str | None = None) -> tuple[int, str]:
