@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.builders import HOUR, MIN, T0, a_policy
+from tests.builders import HOUR, MIN, T0, a_decision, a_policy
 from tests.clocks import FakeClock
 from tocsin.api.policy import EscalationPolicy
 from tocsin.apiserver import ApiError, ApiServer
@@ -20,6 +20,7 @@ from tocsin.cli.files import Mistake, load_policy
 from tocsin.cli.main import main, parser
 from tocsin.cli.planning import CLASSES, approvals_in_words, diff_of, lines_of, plain, show
 from tocsin.cli.surveying import placed, plan_in
+from tocsin.decide.defaults import freeze
 from tocsin.decide.planned import Change, Planned, PlannedModel, PlannedOption
 from tocsin.observe.onlooker import Account
 
@@ -82,8 +83,8 @@ DEPLOYMENT = {
 }
 
 
-def a_raw_policy(**spec: Any) -> dict[str, Any]:
-    return a_policy(**spec).model_dump(mode="json", by_alias=True, exclude_unset=True)
+def a_raw_policy() -> dict[str, Any]:
+    return a_policy().model_dump(mode="json", by_alias=True, exclude_unset=True) | {"status": {"observedGeneration": 1}}
 
 
 def a_cluster(**changes: Any) -> dict[str, Any]:
@@ -194,8 +195,35 @@ def test_brakes_are_read_from_both_namespaces() -> None:
 
 def test_a_policy_that_is_not_applied_is_planned_too() -> None:
     policy = a_policy(containment=[{"name": "stop", "type": "Scale", "scale": {"replicas": 1}}])
-    found = surveyed(Recorded(a_cluster(**{f"{POLICIES}/fraud": 404})), policy)
+    found = surveyed(Recorded(a_cluster(**{f"{POLICIES}/fraud": 404})), placed(policy, None, "models"))
     assert [option.summary for option in found.models[0].options] == ["scale Deployment/fraud from 3 to 1 replicas"]
+    assert found.brakes == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "by"),
+    [
+        pytest.param({}, "dan", id="it holds for an option that is still as it was"),
+        pytest.param({"approval": {"required": 0}}, None, id="not for one that the file changes"),
+        pytest.param({"uid": "another"}, None, id="nor where the policy was made anew"),
+    ],
+)
+def test_an_authorisation_of_the_policy_that_a_file_would_change(changes: dict[str, Any], by: str | None) -> None:
+    option = {"name": "stop", "type": "Scale", "scale": {"replicas": 0}}
+    policy = a_policy(containment=[option])
+    digest = freeze(policy, policy.spec.models[0]).digests["stop"]
+    fields: dict[str, Any] = {
+        "option": "stop",
+        "digest": digest,
+        "expireTime": "2099-01-01T00:00:00Z",
+        "reason": "rehearsed",
+    }
+    decision = a_decision("Authorise", "dan", **fields).dump()
+    decision["spec"]["policyRef"]["uid"] = changes.get("uid", "policy-uid")
+    edited = option | ({"approval": changes["approval"]} if "approval" in changes else {})
+    api = Recorded(a_cluster(**{DECISIONS: [decision]}))
+    found = surveyed(api, placed(a_policy(containment=[edited]), None, "default"))
+    assert found.models[0].options[0].authorised_by == by
 
 
 def test_a_policy_that_is_not_there_shows_the_next_command() -> None:

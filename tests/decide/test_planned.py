@@ -7,14 +7,18 @@ from string import Formatter
 from typing import Any, get_args, get_type_hints
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.builders import HOUR, MIN, T0, a_decision, a_policy, a_revision, a_target, an_incident
 from tests.decide.targets import FROM_ONE, FROM_THREE, FROM_ZERO
 from tests.decide.test_containment import a_record
 from tocsin.api.incident import Incident, OptionState
-from tocsin.api.policy import EscalationPolicy
+from tocsin.api.objects import Metadata
+from tocsin.api.policy import EscalationPolicy, EscalationPolicyStatus, Option
 from tocsin.decide.defaults import freeze
 from tocsin.decide.planned import THEN, Bearings, Change, Planned, PlannedModel, PlannedOption, Seen, planned
+from tocsin.decide.proposal import propose
 from tocsin.decide.situation import Autoscaler, NoTarget, Refusal, TargetView
 from tocsin.decide.workload import canonical
 
@@ -41,8 +45,15 @@ def bearings(**changes: Any) -> Bearings:
     return Bearings(**usual | changes)
 
 
+def said_of(policy: EscalationPolicy, observed: int | None = 1, **ready: Any) -> EscalationPolicy:
+    """The policy with what Tocsin has made of it."""
+    conditions = [{"type": "Ready", "lastTransitionTime": T0} | ready] if ready else []
+    status = EscalationPolicyStatus.model_validate({"observedGeneration": observed, "conditions": conditions})
+    return policy.model_copy(update={"status": status})
+
+
 def plan(*options: dict[str, Any], at: Seen | None = None, around: Bearings | None = None, **spec: Any) -> Planned:
-    policy = a_policy(containment=list(options), **spec)
+    policy = said_of(a_policy(containment=list(options), **spec))
     return planned(policy, {"fraud": at or seen()}, around or bearings())
 
 
@@ -376,6 +387,32 @@ def test_what_keeps_automation_from_acting_is_said(
     assert (found.brakes, found.feasible) == (brakes, True)
 
 
+NOT_SEEN = "Tocsin has not looked at the policy as it is now: until it has, nothing of this is in force"
+TAKEN: dict[str, Any] = {"status": "False", "reason": "TargetTaken", "message": "loans names it too"}
+
+
+@pytest.mark.parametrize(
+    ("policy", "brakes"),
+    [
+        pytest.param(said_of(a_policy(), status="True", reason="Ready"), (), id="one that is ready"),
+        pytest.param(
+            said_of(a_policy(), **TAKEN),
+            ("the policy is not ready: TargetTaken: loans names it too",),
+            id="one that is not ready says why",
+        ),
+        pytest.param(said_of(a_policy(), 0, **TAKEN), (NOT_SEEN,), id="nor what was said of it before it was edited"),
+        pytest.param(said_of(a_policy(), None), (NOT_SEEN,), id="one that nobody has looked at"),
+        pytest.param(
+            a_policy().model_copy(update={"metadata": Metadata(name="fraud", namespace="models")}),
+            (),
+            id="nobody has looked at one that is not applied",
+        ),
+    ],
+)
+def test_a_policy_that_is_not_in_force_says_so(policy: EscalationPolicy, brakes: tuple[str, ...]) -> None:
+    assert planned(policy, {"fraud": seen()}, bearings()).brakes == brakes
+
+
 def digest_of(policy: EscalationPolicy) -> str:
     return freeze(policy, policy.spec.models[0]).digests["last-healthy"]
 
@@ -399,8 +436,33 @@ def test_a_standing_authorisation_is_shown_while_it_holds(fields: dict[str, Any]
     assert (found.authorised_by, found.authorised_until) == (by, T0 + HOUR if by else None)
 
 
+@given(
+    replicas=st.integers(0, 9),
+    current=st.sampled_from(["", "hash-1", "hash-2"]),
+    contained=st.frozensets(st.sampled_from(["hash-1", "hash-2"])),
+    autoscaler=st.sampled_from([None, FROM_ZERO, FROM_ONE, FROM_THREE]),
+    may=st.tuples(st.booleans(), st.booleans()),
+)
+def test_a_plan_is_what_an_incident_would_propose(
+    replicas: int, current: str, contained: frozenset[str], autoscaler: Autoscaler | None, may: tuple[bool, bool]
+) -> None:
+    rolls, scales = may
+    at = seen(replicas=replicas, current_hash=current, autoscaler=autoscaler, may_roll_back=rolls, may_scale=scales)
+    before = an_incident(contained_revisions=tuple(contained), resolved_time=T0)
+    found = plan(ROLL, FEWER, STOP, at=at, around=bearings(incidents=(before,)))
+    for shown, option in zip(found.models[0].options, (ROLL, FEWER, STOP), strict=True):
+        assert isinstance(at.view, TargetView)
+        proposed = propose(Option.model_validate(option), at.view, contained)
+        if isinstance(proposed, Refusal):
+            assert (shown.reason, shown.message, shown.changes) == (proposed.reason, proposed.message, ())
+        else:
+            assert (shown.summary, shown.digest) == (proposed.summary, proposed.digest)
+            assert all(change.before != change.after for change in shown.changes)
+            assert shown.changes[-1].object == proposed.target
+
+
 def test_a_model_without_a_target_has_no_option() -> None:
-    found = planned(a_policy(models=[{"name": "fraud"}]), {}, bearings())
+    found = planned(said_of(a_policy(models=[{"name": "fraud"}])), {}, bearings())
     assert (found.models, found.feasible) == ((PlannedModel("fraud"),), True)
 
 

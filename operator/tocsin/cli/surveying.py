@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from tocsin.api.decision import Decision
 from tocsin.api.incident import Incident
-from tocsin.api.objects import API_VERSION
-from tocsin.api.policy import EscalationPolicy, Target
+from tocsin.api.objects import API_VERSION, Metadata
+from tocsin.api.policy import EscalationPolicy, EscalationPolicyStatus, Target
 from tocsin.apiserver import ApiError, ApiServer, path
 from tocsin.cli.files import Mistake
 from tocsin.cli.looking import listed, read
@@ -51,12 +51,12 @@ async def plan_in(
 
 
 def placed(policy: EscalationPolicy, namespace: str | None, default: str) -> EscalationPolicy:
-    """A policy of a file in the namespace where it would be applied, as kubectl has it."""
+    """A policy of a file where kubectl would apply it, without what a cluster may have said of it when it was saved."""
     own = policy.metadata.namespace
     if namespace and own and namespace != own:
         raise Mistake(f"--namespace: is {namespace}, and metadata.namespace of the policy is {own}: leave one out")
-    metadata = policy.metadata.model_copy(update={"namespace": namespace or own or default})
-    return policy.model_copy(update={"metadata": metadata})
+    metadata = Metadata(name=policy.metadata.name, namespace=namespace or own or default)
+    return policy.model_copy(update={"metadata": metadata, "status": EscalationPolicyStatus()})
 
 
 async def _of_that_name(api: ApiServer, namespace: str, name: str) -> EscalationPolicy | None:

@@ -10,7 +10,7 @@ from typing import Any, assert_never
 
 from tocsin.api.decision import Decision
 from tocsin.api.incident import Incident, OptionRecord, OptionState
-from tocsin.api.objects import Severity
+from tocsin.api.objects import Severity, condition
 from tocsin.api.policy import EscalationPolicy, Mode, Option, PolicyModel, Rules, Target
 from tocsin.api.workload import WORKLOADS
 from tocsin.decide.containment import approvals_needed
@@ -179,6 +179,12 @@ def plan_of(policy: EscalationPolicy, model: PolicyModel, seen: Seen | None, bea
 
 
 def _brakes(policy: EscalationPolicy, bearings: Bearings) -> Iterable[str]:
+    """What keeps Tocsin from acting by itself, however an option stands."""
+    ready = condition(policy.status.conditions, "Ready")
+    if policy.metadata.uid and policy.status.observed_generation != policy.metadata.generation:
+        yield "Tocsin has not looked at the policy as it is now: until it has, nothing of this is in force"
+    elif ready and ready.status == "False":
+        yield f"the policy is not ready: {ready.reason}: {ready.message}"
     if policy.spec.mode is Mode.OBSERVE:
         yield "spec.mode is Observe: nothing would be written, each option is only tried as a dry run"
     if bearings.cluster_hold:
