@@ -7,7 +7,7 @@ from string import Formatter
 from typing import Any, get_args, get_type_hints
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.builders import HOUR, MIN, T0, a_decision, a_policy, a_revision, a_target, an_incident
@@ -436,6 +436,7 @@ def test_a_standing_authorisation_is_shown_while_it_holds(fields: dict[str, Any]
     assert (found.authorised_by, found.authorised_until) == (by, T0 + HOUR if by else None)
 
 
+@settings(deadline=None)
 @given(
     replicas=st.integers(0, 9),
     current=st.sampled_from(["", "hash-1", "hash-2"]),
