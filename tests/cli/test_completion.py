@@ -145,6 +145,7 @@ def test_names_are_those_of_the_cluster_that_one_may_see(
     assert offered("oncall", "-n", namespace, "") == ["owners\t", ":4"]
     assert offered("handover", "fraud-1", "-n", namespace, "--to", "") == ["owners\t", ":4"]
     assert offered("authorise", "-n", namespace, "") == ["fraud\t", ":4"]
+    assert offered("plan", "-n", namespace, "") == ["fraud\t", ":4"]
     text = {"language": "en", "subject": "a", "body": "b"}
     spec = {"audience": "Internal", "phase": "Initial", "texts": [text]}
     news = kind | {"kind": "MessageTemplate", "metadata": {"name": "news"}, "spec": spec}

@@ -255,7 +255,7 @@ def test_a_policy_without_a_namespace_cannot_be_confined(tmp_path: Path, capsys:
 @pytest.mark.parametrize(
     "word",
     [
-        *("replay", "lint", "status", "show", "timeline", "explain", "oncall", "coverage"),
+        *("replay", "lint", "plan", "status", "show", "timeline", "explain", "oncall", "coverage"),
         *("silence add", "silence list", "silence expire", "notes verify"),
         *(
             "ack",

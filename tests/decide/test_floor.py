@@ -10,12 +10,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.builders import MIN, T0, a_decision, a_situation, a_target, an_incident
-from tests.decide.test_containment import AUTOMATIC, ROLL_BACK, STOP, approved_by, only, rules_of, the_status
+from tests.decide.test_containment import AUTOMATIC, PAUSE, ROLL_BACK, STOP, approved_by, only, rules_of, the_status
 from tests.decide.test_properties import HAPPENINGS, RULES, World
 from tocsin.api.incident import ApprovalStatus, OptionState
 from tocsin.api.policy import Floor, Mode, Rules
 from tocsin.decide.containment import Step, contain
-from tocsin.decide.floor import BY_A_PERSON
+from tocsin.decide.floor import BY_A_PERSON, below_floor
 from tocsin.decide.incident import plan
 from tocsin.decide.plan import Contain
 from tocsin.decide.situation import Budget, TargetView
@@ -44,6 +44,11 @@ def step(rules: Rules, available: int, *, authorised: bool = False, status: Any 
     decisions = tuple(standing(rules, option.name) for option in rules.containment) if authorised else ()
     fields: dict[str, Any] = {"target": a_target(available_replicas=available), "budget": Budget.RESERVED}
     return contain(a_situation(incident, decisions=decisions, **fields | s), incident.status)
+
+
+def test_a_pause_takes_none_away() -> None:
+    rules = floored(2, PAUSE)
+    assert below_floor(rules.model, rules.containment[0], a_target(available_replicas=0)) == ""
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,9 +25,12 @@ class Mistake(Exception):
 
 
 def documents(path: Path, *, numbers: bool = True) -> list[Any]:
-    """The YAML documents of a file, the empty ones left out; without ``numbers`` every scalar is its text."""
+    """The YAML documents of a file, the empty ones left out; without ``numbers`` every scalar is its text.
+
+    ``-`` is what comes in on standard input.
+    """
     try:
-        text = path.read_text()
+        text = sys.stdin.read() if path == Path("-") else path.read_text()
     except (OSError, UnicodeDecodeError) as bad:
         raise Mistake(f"{path}: cannot be read: {bad}") from bad
     try:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from tocsin import __version__
-from tocsin.cli import acts, clock, completion, lint, noting, previewing, replay, silencing, views, watch
+from tocsin.cli import acts, clock, completion, lint, noting, planning, previewing, replay, silencing, views, watch
 from tocsin.cli import messages as letters
 from tocsin.cli.files import Mistake
 
@@ -18,6 +18,7 @@ Turn a model's bad metrics into accountable action.
 Try a policy before you apply it:
   kubectl tocsin replay examples/fraud-latency.yaml --series examples/series/fraud-latency.yaml
   kubectl tocsin lint policies/*.yaml
+  kubectl tocsin plan fraud-latency
 See what is open, who is waited for, and who is on duty:
   kubectl tocsin status
   kubectl tocsin watch
@@ -46,6 +47,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
     replay.add(commands)
     lint.add(commands)
+    planning.add(commands)
     views.add(commands)
     watch.add(commands)
     acts.add(commands)
@@ -67,7 +69,10 @@ def _add_messages(commands: argparse._SubParsersAction[argparse.ArgumentParser])
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; 0 when it did what was asked, 1 when a decision did not count, 2 when something must change."""
+    """Run one command; 0 when it did what was asked, 2 when something must change.
+
+    1 when a decision did not count, or when an option of a plan would be refused.
+    """
     top = parser()
     completion.offer(top)
     arguments = top.parse_args(argv)

@@ -15,8 +15,8 @@ BY_A_PERSON = ": only a person may approve it"
 def below_floor(model: PolicyModel, option: Option, view: TargetView | NoTarget) -> str:
     """Why a person must approve the option, in words that no count moves; empty when nobody need.
 
-    A number of replicas must not be below the floor; a rollout must not start while fewer than it are available. A pause
-    takes none away.
+    A number of replicas must not be below the floor; a rollout must not start while fewer than it are available. A
+    pause takes none away.
     """
     if option.type == "Pause":
         return ""

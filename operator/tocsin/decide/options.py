@@ -77,8 +77,13 @@ def keep(
 
 def never_again(s: Situation, status: IncidentStatus) -> frozenset[str]:
     """The revisions to which no rollback goes: what any incident contained, and what this one has tried to leave."""
+    return s.contained_revisions | tried_to_leave(status)
+
+
+def tried_to_leave(status: IncidentStatus) -> frozenset[str]:
+    """The revisions from which an incident has rolled back, or tried to."""
     left = {record.from_ for record in status.containment if record.type == "RollBack" and record.attempt}
-    return s.contained_revisions | {one for one in left if one}
+    return frozenset(one for one in left if one)
 
 
 def paused_by_us(status: IncidentStatus, view: TargetView) -> FieldChange | None:

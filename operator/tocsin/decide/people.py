@@ -86,25 +86,34 @@ def unheard(decisions: Iterable[Decision], status: IncidentStatus) -> list[Decis
 
 
 def authorisation(s: Situation, option: str, digest: str | None) -> Decision | None:
-    """The standing authorisation of an option that holds now; admission saw to the right.
+    """The standing authorisation of an option that holds now; admission saw to the right."""
+    if s.trust is not Trust.TRUSTED:
+        return None
+    trusted = (one for one in s.decisions if s.trusted_since is None or _created(one) >= s.trusted_since)
+    return authorised(trusted, s.incident.spec.policy_ref.uid, option, digest, s.now)
+
+
+def authorised(
+    decisions: Iterable[Decision], policy_uid: str | None, option: str, digest: str | None, now: datetime
+) -> Decision | None:
+    """The oldest of these by which an option may run by itself.
 
     It is bound to the option's digest and to the policy's UID: a policy of the same name that was made anew needs its
     own.
     """
-    if digest is None or s.trust is not Trust.TRUSTED:
+    if digest is None:
         return None
     return next(
         (
             decision
-            for decision in sorted(s.decisions, key=lambda one: (_created(one), one.metadata.name))
+            for decision in sorted(decisions, key=lambda one: (_created(one), one.metadata.name))
             if decision.spec.type is DecisionType.AUTHORISE
             and decision.spec.option == option
             and decision.spec.digest == digest
             and decision.spec.policy_ref is not None
-            and decision.spec.policy_ref.uid == s.incident.spec.policy_ref.uid
+            and decision.spec.policy_ref.uid == policy_uid
             and decision.spec.expire_time is not None
-            and decision.spec.expire_time > s.now
-            and (s.trusted_since is None or _created(decision) >= s.trusted_since)
+            and decision.spec.expire_time > now
         ),
         None,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,7 +13,7 @@ from tocsin.api.workload import WORKLOADS
 from tocsin.apiserver import CACHED, FIELD_MANAGER, ApiError, ApiServer, NoAnswer, path
 from tocsin.clock import Clock
 from tocsin.decide.situation import NoTarget, TargetView
-from tocsin.decide.workload import autoscaler_of, label_selector, owned_by, view_of
+from tocsin.decide.workload import autoscaler_of, bare_template, canonical, label_selector, owned_by, view_of
 
 _REMEMBERED = 300.0
 """So many seconds a right that was granted is not asked for again; a denial is asked for each time."""
@@ -22,7 +22,9 @@ _MOMENT = 15.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Right:
+class Right:
+    """One thing that somebody may do."""
+
     verb: str
     group: str
     resource: str
@@ -30,12 +32,24 @@ class _Right:
     name: str = ""
 
     def words(self, namespace: str) -> str:
+        """What it allows, as ``patch deployments.apps/scale in namespace models``."""
         part = f"/{self.subresource}" if self.subresource else ""
         whole = f"{self.resource}.{self.group}" if self.group else self.resource
         return f"{self.verb} {whole}{part} in namespace {namespace}"
 
+    def attributes(self, namespace: str) -> dict[str, str]:
+        """What a review of rights asks about."""
+        return {
+            "namespace": namespace,
+            "verb": self.verb,
+            "group": self.group,
+            "resource": self.resource,
+            "subresource": self.subresource,
+            "name": self.name,
+        }
 
-_FREEING = {"StatefulSet": (_Right("list", "", "pods"), _Right("delete", "", "pods"))}
+
+_FREEING = {"StatefulSet": (Right("list", "", "pods"), Right("delete", "", "pods"))}
 """What else a rollback needs: a StatefulSet waits for ever behind a pod that does not become ready."""
 
 
@@ -45,7 +59,7 @@ class Targets:
     def __init__(self, api: ApiServer, clock: Clock) -> None:
         self._api = api
         self._clock = clock
-        self._granted: dict[tuple[str, _Right], float] = {}
+        self._granted: dict[tuple[str, Right], float] = {}
         self._denied: dict[tuple[str, Target], tuple[float, float]] = {}
         """Since when a target is denied to us, and when that was last seen."""
 
@@ -91,11 +105,21 @@ class Targets:
         except NoAnswer as lost:
             return NoTarget("Unreadable", f"{target.kind}/{target.name}: {clip(str(lost), 500)}")
 
+    async def templates(self, namespace: str, target: Target) -> Mapping[str, str]:
+        """The earlier templates that are kept of a target, as canonical JSON, by the UID of what keeps them.
+
+        Raises ApiError and NoAnswer.
+        """
+        kind = WORKLOADS[target.kind]
+        workload = await self._api.get(path(target.api_version, kind.plural, namespace, target.name))
+        kept = await self._kept(namespace, workload, kind.keeps)
+        return {one["metadata"]["uid"]: canonical(bare_template(one)) for one in kept}
+
     async def _view(self, namespace: str, target: Target, *, history: bool) -> TargetView:
         kind = WORKLOADS[target.kind]
         workload = await self._api.get(path(target.api_version, kind.plural, namespace, target.name))
-        scaling = _Right("patch", "apps", kind.plural, "scale", target.name)
-        rolling = (_Right("patch", "apps", kind.plural, name=target.name), *_FREEING.get(target.kind, ()))
+        scaling = Right("patch", "apps", kind.plural, "scale", target.name)
+        rolling = (Right("patch", "apps", kind.plural, name=target.name), *_FREEING.get(target.kind, ()))
         rights = (*rolling, *((scaling,) if "Scale" in kind.can else ()))
         kept, autoscalers, pods, *granted = await _together(
             self._kept(namespace, workload, kind.keeps) if history else _nothing(),
@@ -108,9 +132,9 @@ class Targets:
         may_pause = rolling[0] not in lacking
         autoscaler = autoscaler_of(workload, autoscalers or ())
         if autoscalers is None:
-            lacking.append(_Right("list", "autoscaling", "horizontalpodautoscalers"))
+            lacking.append(Right("list", "autoscaling", "horizontalpodautoscalers"))
         elif autoscaler:
-            pinning = _Right("patch", "autoscaling", "horizontalpodautoscalers", name=autoscaler.name)
+            pinning = Right("patch", "autoscaling", "horizontalpodautoscalers", name=autoscaler.name)
             lacking += [] if await self._may(namespace, pinning) else [pinning]
         return view_of(
             workload,
@@ -154,22 +178,14 @@ class Targets:
             raise
         return answer["items"]
 
-    async def _may(self, namespace: str, right: _Right) -> bool:
+    async def _may(self, namespace: str, right: Right) -> bool:
         now = self._clock.monotonic()
         if now < self._granted.get((namespace, right), now):
             return True
-        attributes = {
-            "namespace": namespace,
-            "verb": right.verb,
-            "group": right.group,
-            "resource": right.resource,
-            "subresource": right.subresource,
-            "name": right.name,
-        }
         review = {
             "apiVersion": "authorization.k8s.io/v1",
             "kind": "SelfSubjectAccessReview",
-            "spec": {"resourceAttributes": attributes},
+            "spec": {"resourceAttributes": right.attributes(namespace)},
         }
         answer = await self._api.create(path("authorization.k8s.io/v1", "selfsubjectaccessreviews"), review)
         allowed = bool(answer["status"]["allowed"])
