@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, Literal, assert_never
 
 from tocsin.api.incident import OptionRecord
@@ -90,22 +92,14 @@ def _pause(option: Option, view: TargetView) -> Proposal | Refusal:
         return Refusal("AlreadyThere", f"{what} {view.paused or 'is paused already'}")
     if view.settled:
         return Refusal("AlreadyThere", f"{what} is not being rolled out: a pause would change nothing of what runs")
-    return Proposal(
-        option=option.name,
-        action="Pause",
-        class_=action_class(option),
-        target_uid=view.uid,
-        target_kind=view.kind,
-        target_name=view.name,
+    return _proposal(
+        option,
+        view,
         from_=pause.was,
         to=pause.becomes,
         fields=(pause,),
         summary=f"pause {what} with {view.updated_replicas} of {view.replicas} pods updated ({pause.becomes})",
-        notes=(
-            "what is rolled out so far goes on serving; a rollback of this policy resumes it, else somebody must",
-            *_reverted(view),
-        ),
-        digest=_digest("Pause", view, pause.was, pause.becomes, {}),
+        notes=("what is rolled out so far goes on serving; a rollback of this policy resumes it, else somebody must",),
     )
 
 
@@ -143,20 +137,16 @@ def _roll_back(
     resumed = f", and resume it ({paused.was})" if paused else ""
     written: dict[str, Any] = {"revision": chosen.uid} | ({"resumed": paused.was} if paused else {})
     notes.append("a rollback restores the pod template, not ConfigMaps, Secrets or files that the model loads")
-    return Proposal(
-        option=option.name,
-        action="RollBack",
-        class_=action_class(option),
-        target_uid=view.uid,
-        target_kind=view.kind,
-        target_name=view.name,
+    return _proposal(
+        option,
+        view,
         from_=view.current_hash,
         to=chosen.template_hash,
         revision_uid=chosen.uid,
         fields=(paused.back,) if paused else (),
         summary=f"roll {what} back from {_words(current)} to {_words(chosen)}{resumed}",
-        notes=(*notes, *_reverted(view)),
-        digest=_digest("RollBack", view, view.current_hash, chosen.template_hash, written),
+        notes=notes,
+        written=written,
     )
 
 
@@ -178,25 +168,46 @@ def _scale(option: Option, view: TargetView) -> Proposal | Refusal:
         notes.append(f"HorizontalPodAutoscaler/{autoscaler.name} does nothing while there are 0 replicas")
     written: dict[str, Any] = {"autoscaler": {"uid": autoscaler.uid, "spec": pin}} if autoscaler and pin else {}
     # An autoscaler moves the number all the time: it would void every approval, and nobody approved that number.
-    from_ = "" if autoscaler else str(view.replicas)
-    return Proposal(
-        option=option.name,
-        action="Scale",
-        class_=action_class(option),
-        target_uid=view.uid,
-        target_kind=view.kind,
-        target_name=view.name,
+    return _proposal(
+        option,
+        view,
         from_=str(view.replicas),
         to=str(replicas),
         autoscaler=autoscaler if pin else None,
         summary=summary,
-        notes=(*notes, *_reverted(view)),
-        digest=_digest("Scale", view, from_, str(replicas), written),
+        notes=notes,
+        written=written,
+        agreed_from="" if autoscaler else None,
     )
 
 
-def _digest(action: str, view: TargetView, from_: str, to: str, written: dict[str, Any]) -> str:
-    return sha256(canonical({"action": action, "target": view.uid, "from": from_, "to": to, "written": written}))
+def _proposal(
+    option: Option,
+    view: TargetView,
+    *,
+    from_: str,
+    to: str,
+    notes: Iterable[str],
+    written: Mapping[str, Any] = MappingProxyType({}),
+    agreed_from: str | None = None,
+    **fields: Any,
+) -> Proposal:
+    """A proposal for this target, with the digest of what people agree on: ``agreed_from`` if that is not ``from_``."""
+    agreed = from_ if agreed_from is None else agreed_from
+    what = {"action": option.type, "target": view.uid, "from": agreed, "to": to, "written": dict(written)}
+    return Proposal(
+        option=option.name,
+        action=option.type,
+        class_=action_class(option),
+        target_uid=view.uid,
+        target_kind=view.kind,
+        target_name=view.name,
+        from_=from_,
+        to=to,
+        notes=(*notes, *_reverted(view)),
+        digest=sha256(canonical(what)),
+        **fields,
+    )
 
 
 def _change(autoscaler: Autoscaler, replicas: int) -> str:
