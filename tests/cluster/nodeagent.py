@@ -139,6 +139,8 @@ class Agent:
                 for uid in set(self._pods) - present:
                     self._forget(uid)
                 for pod in listed["items"]:
+                    if known := self._pods.get(pod["metadata"]["uid"]):
+                        known.say_again()
                     self._see(pod)
                 version = listed["metadata"]["resourceVersion"]
                 async for event in self._api.watch(f"{path}&watch=true&resourceVersion={version}"):
@@ -159,6 +161,7 @@ class Agent:
             if uid not in self._ending:
                 grace = metadata.get("deletionGracePeriodSeconds", 30)
                 self._ending[uid] = asyncio.create_task(self._end(pod, grace))
+                self._ending[uid].add_done_callback(lambda _: self._ending.pop(uid))  # it may come back from a backup
         elif uid not in self._pods and not over:
             self._pods[uid] = running = self._new(pod)
             self._tasks[uid] = asyncio.create_task(running.run())

@@ -91,6 +91,10 @@ class Pod:
             if not self.ending:
                 await self._publish(self._status())
 
+    def say_again(self) -> None:
+        """Publish the status once more: what the API shows may be older than what was said, after a restore."""
+        self._changed.set()
+
     async def end(self, grace: float) -> None:
         """SIGTERM to all, SIGKILL after `grace` seconds."""
         self.ending = True

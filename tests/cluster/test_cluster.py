@@ -8,6 +8,8 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -236,6 +238,32 @@ class TestFaults:
         assert only_pod(cluster, namespace)["metadata"]["uid"] == before
         cluster.kubectl("scale", "deployment/stays", "-n", namespace, "--replicas=2")
         cluster.kubectl("rollout", "status", "deployment/stays", "-n", namespace, "--timeout=60s")
+
+    def test_after_a_restore_pods_are_as_they_are_and_end_when_they_are_deleted(
+        self, cluster: Access, namespace: str, tmp_path: Path
+    ) -> None:
+        where = f"/api/v1/namespaces/{namespace}/pods"
+
+        def ready(name: str) -> bool:
+            conditions = cluster.api("GET", f"{where}/{name}")["status"].get("conditions", [])
+            return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+
+        for name in ("told", "ended"):
+            pod = process_pod(name, ["sleep", "3600"], terminationGracePeriodSeconds=1)
+            cluster.api("POST", where, pod)
+            cluster.wait(partial(ready, name), 20, name)
+        unready = [{"type": "Ready", "status": "False"}]  # backed up before the node had said that it is ready
+        cluster.api("PATCH", f"{where}/told/status", {"status": {"phase": "Pending", "conditions": unready}})
+        ours(cluster).back_up(tmp_path / "backup")
+        cluster.api("DELETE", f"{where}/ended")
+        cluster.wait(lambda: cluster.found(f"{where}/ended") is None, 20, "its end")
+
+        ours(cluster).restore(tmp_path / "backup")
+
+        cluster.wait(lambda: ready("told"), 20, "a node that says again what it has said")
+        cluster.wait(lambda: ready("ended"), 20, "one that is there again")
+        cluster.api("DELETE", f"{where}/ended")
+        cluster.wait(lambda: cluster.found(f"{where}/ended") is None, 20, "its end once more")
 
     def test_prometheus_keeps_its_data_over_a_restart(self, cluster: Access, namespace: str) -> None:
         roll_out(cluster, model_deployment("series", namespace))
