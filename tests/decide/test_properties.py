@@ -40,9 +40,10 @@ from tocsin.decide.options import IN_PLACE
 from tocsin.decide.people import HEARD
 from tocsin.decide.plan import Contain, Plan, Undo
 from tocsin.decide.signals import advance
-from tocsin.decide.situation import Budget, Failed, Memory, NoTarget, Outcome, Relative, Situation, Trust
+from tocsin.decide.situation import Budget, Failed, FieldChange, Memory, NoTarget, Outcome, Relative, Situation, Trust
 from tocsin.decide.story import LINES
 from tocsin.decide.tiers import stands_alone
+from tocsin.decide.workload import PAUSED
 
 CRD = Path(__file__).parents[2] / "crds" / "incidents.yaml"
 TARGET = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "fraud"}
@@ -56,6 +57,7 @@ POLICY = a_policy(
          "floor": "SEV2", "noData": {"then": "Hold"}},
     ],
     containment=[
+        {"name": "hold", "type": "Pause", "verifyWithin": "2m"},
         {"name": "last-healthy", "type": "RollBack", "approval": {"failSafeAfter": "3m", "expireAfter": "20m"},
          "verifyWithin": "5m"},
         {"name": "fewer", "type": "Scale", "scale": {"replicas": 1}, "approval": {"required": 0}, "verifyWithin": "2m"},
@@ -65,6 +67,8 @@ POLICY = a_policy(
 )  # fmt: skip
 RULES = the_rules(POLICY)
 SIGNALS = tuple(SignalRule.of(signal) for signal in RULES.signals)
+HALF_WAY = a_target(pause=FieldChange("/spec/paused", None, "true"), updated_replicas=1)
+HELD = replace(HALF_WAY, pause=FieldChange("/spec/paused", "true", "true"), paused=PAUSED)
 TARGETS = (
     a_target(),
     rolled_back("incident-uid/1/contain/last-healthy/1"),
@@ -72,6 +76,8 @@ TARGETS = (
     a_target(replicas=0, running_replicas=0, updated_replicas=0, scaled_by_us=True),
     a_target(current_hash="hash-3", revisions=(a_revision(1), a_revision(2), a_revision(3))),
     a_target(current_hash=""),
+    HALF_WAY,
+    HELD,
     NoTarget("NotFound", "Deployment/fraud does not exist"),
     NoTarget("Unreadable", "the API server did not answer"),
 )
@@ -88,7 +94,7 @@ PEOPLE = ("alice", "carol", "erin", "mallory")
 KINDS = ("Acknowledge", "Approve", "Reject", "Escalate", "Lower", "Hold", "Resume", "Resolve", "Undo", "Authorise",
          "StartClock", "DeclineClock", "MoveClock", "MarkSubmitted")  # fmt: skip
 CLOCKS = {"last-healthy": ("us-bank-36h", "Determined"), "fewer": ("mas-1h", "Discovered"),
-          "stop": ("dora-initial", "Aware")}  # fmt: skip
+          "stop": ("dora-initial", "Aware"), "hold": ("us-bank-36h", "Determined")}  # fmt: skip
 """Which clock an act is about, by the option that was drawn, and from what it counts."""
 
 
@@ -121,7 +127,7 @@ HAPPENINGS = st.builds(
     | st.tuples(
         st.sampled_from(KINDS),
         st.sampled_from(PEOPLE),
-        st.sampled_from(["last-healthy", "fewer", "stop"]),
+        st.sampled_from(["hold", "last-healthy", "fewer", "stop"]),
         st.sampled_from(["SEV3", "SEV4"]),
     ),
     outcome=st.none() | st.sampled_from(["Done", "Rehearsed", "Refused", "Conflict", "Unknown", "Undelivered"]),
@@ -286,9 +292,8 @@ def at_rest(world: World) -> Plan:
             if isinstance(effect, Undo):
                 world.target = TARGETS[0]
             if isinstance(effect, Contain):
-                world.target = {"last-healthy": rolled_back(effect.key), "fewer": TARGETS[2], "stop": TARGETS[3]}[
-                    effect.proposal.option
-                ]
+                after = {"last-healthy": rolled_back(effect.key), "fewer": TARGETS[2], "stop": TARGETS[3], "hold": HELD}
+                world.target = after[effect.proposal.option]
 
 
 def told_all(world: World) -> Situation:
