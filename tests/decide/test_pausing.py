@@ -110,6 +110,19 @@ def test_it_runs_without_being_approved_and_writes_the_field_down_first() -> Non
     assert [effect.key for effect in found.effects] == [PAUSE_KEY]
 
 
+@pytest.mark.parametrize("stuck", [(), ("fraud-0",)], ids=["all are ready", "a pod of before is not ready"])
+def test_after_an_interruption_it_is_found_done(stuck: tuple[str, ...]) -> None:
+    target = replace(PAUSED_BY_US, contained_by=PAUSE_KEY, stuck=stuck)
+    found = step(a_pause(OptionState.EXECUTING, executed_time=None), rules=RULES, target=target)
+
+    record = only_named(found, "hold")
+    assert (record.state, record.message, found.effects) == (
+        OptionState.EXECUTED,
+        "found done after an interruption",
+        (),
+    )
+
+
 @pytest.mark.parametrize(
     ("target", "state", "settled"),
     [

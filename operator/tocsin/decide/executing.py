@@ -98,7 +98,8 @@ def _again(record: OptionRecord, why: str) -> OptionRecord:
 
 def _is_half_done(record: OptionRecord, key: str, view: TargetView) -> bool:
     """Whether the template is back, and pods of the bad one are still to be deleted."""
-    return view.uid == record.target_uid and view.contained_by == key and bool(view.stuck)
+    rolled_back = record.type == "RollBack" and view.uid == record.target_uid and view.contained_by == key
+    return rolled_back and bool(view.stuck)
 
 
 def _is_ours(record: OptionRecord, key: str, view: TargetView) -> bool:
@@ -106,7 +107,7 @@ def _is_ours(record: OptionRecord, key: str, view: TargetView) -> bool:
         return False
     if record.type == "Scale":
         return view.scaled_by_us or is_pinned(record, view)  # which goes down to its new maximum by itself
-    return view.contained_by == key and not view.stuck
+    return view.contained_by == key and not _is_half_done(record, key, view)
 
 
 def _executed(s: Situation, option: Option, record: OptionRecord, message: str) -> OptionRecord:
