@@ -13,7 +13,7 @@ import yaml
 
 from tests.cluster.access import Access, CommandError, Unsupported
 from tests.cluster.cluster import Cluster
-from tests.e2e.stage import API, Stage, policy_spec
+from tests.e2e.stage import API, EFFECT, Stage, policy_spec
 
 REVIEWS = "localsubjectaccessreviews"
 
@@ -62,7 +62,7 @@ def resource_versions(stage: Stage) -> list[str]:
 
 
 def option(name: str, replicas: int) -> dict[str, Any]:
-    return {"name": name, "type": "Scale", "scale": {"replicas": replicas}}
+    return {"name": name, "type": "Scale", "scale": {"replicas": replicas}, "effect": EFFECT}
 
 
 def test_what_would_be_written_is_shown_and_nothing_is(cluster: Access, stage: Stage) -> None:
