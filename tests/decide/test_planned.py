@@ -505,6 +505,7 @@ def test_what_people_feel_and_what_the_floor_leaves_to_them_is_said_before_it_ha
 
 def test_a_freeze_is_a_brake_for_as_long_as_it_lasts() -> None:
     freeze = {"name": "year-end", "from": T0 - HOUR, "until": T0 + HOUR, "reason": "the books are closed"}
-    for now, brakes in ((T0, 1), (T0 + HOUR, 0)):
-        found = plan(ROLL, freezes=[freeze], around=bearings(now=now))
-        assert len(found.brakes) == brakes, found.brakes
+    during, after = (plan(ROLL, freezes=[freeze], around=bearings(now=T0 + late)) for late in (0 * HOUR, HOUR))
+
+    words = "freeze year-end until 2026-11-23T10:00:00Z: the books are closed: nothing is contained until then"
+    assert (during.brakes, after.brakes) == ((words,), ())
