@@ -9,10 +9,11 @@ from typing import Any
 
 import yaml
 
+from tocsin.api.containment import Freeze
 from tocsin.api.decision import Decision, DecisionSpec
 from tocsin.api.incident import Incident, IncidentSpec, IncidentStatus, Origin, PolicyReference
 from tocsin.api.objects import Metadata
-from tocsin.api.policy import EscalationPolicy, Freeze, Rules
+from tocsin.api.policy import EscalationPolicy, Rules
 from tocsin.api.responder import Responder
 from tocsin.api.silence import Silence
 from tocsin.decide.defaults import SignalRule, freeze

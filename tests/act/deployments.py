@@ -14,8 +14,8 @@ from tests.cluster.proxy import ApiProxy
 from tests.cluster.workloads import model_deployment
 from tests.connecting import connected
 from tocsin.act.containment import carry_out
+from tocsin.api.containment import Option, RollBack, Scale, Target
 from tocsin.api.incident import OptionRecord, OptionState
-from tocsin.api.policy import Option, RollBack, Scale, Target
 from tocsin.apiserver import ApiServer, path
 from tocsin.decide.plan import Contain, Undo
 from tocsin.decide.proposal import propose

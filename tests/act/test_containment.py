@@ -14,7 +14,7 @@ from tests.cluster.access import Access
 from tests.cluster.proxy import ApiProxy
 from tests.cluster.workloads import model_deployment
 from tocsin.act.containment import carry_out
-from tocsin.api.policy import Option
+from tocsin.api.containment import Option
 from tocsin.apiserver import ApiServer
 from tocsin.decide.situation import Outcome
 

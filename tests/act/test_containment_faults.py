@@ -20,7 +20,7 @@ from tests.cluster.access import Access
 from tests.cluster.cluster import Cluster
 from tests.cluster.proxy import Answer, ApiProxy, CallBefore, DropAfter, DropBefore
 from tocsin.act.containment import carry_out
-from tocsin.api.policy import Option
+from tocsin.api.containment import Option
 from tocsin.decide.situation import Outcome
 
 REAL = r"^(?!.*dryRun)"

@@ -15,7 +15,7 @@ from tests.clocks import HastyClock
 from tests.cluster.access import Access
 from tests.cluster.proxy import Answer, ApiProxy, DropAfter, DropBefore
 from tocsin.act.containment import carry_out
-from tocsin.api.policy import Option
+from tocsin.api.containment import Option
 from tocsin.decide.plan import Contain, Undo
 from tocsin.decide.workload import is_scaled_by
 

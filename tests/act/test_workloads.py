@@ -11,7 +11,7 @@ import pytest
 from tests.act import deployments as d
 from tests.cluster.access import Access
 from tests.cluster.workloads import model_deployment
-from tocsin.api.policy import Option, Target
+from tocsin.api.containment import Option, Target
 from tocsin.api.workload import WORKLOADS
 from tocsin.apiserver import ApiError, ApiServer, NoAnswer, path
 from tocsin.clock import SystemClock

@@ -7,8 +7,10 @@ from typing import Any
 
 import yaml
 
+from tocsin.api.containment import UNTOLD
 from tocsin.api.message import ONCE
-from tocsin.api.policy import EVERY_ALONE, LATER, NO_TIER, TIER_ALONE, TOO_MANY, TOO_OFTEN, UNSERVED, UNTOLD
+from tocsin.api.objects import LATER
+from tocsin.api.policy import EVERY_ALONE, NO_TIER, TIER_ALONE, TOO_MANY, TOO_OFTEN, UNSERVED
 from tocsin.api.silence import LONGEST, UNBOUNDED
 from tocsin.api.template import BY_SENDER, LANGUAGE_PATTERN, ONE_APPROVAL, TO_PEOPLE, TWO_APPROVALS, VALUE_PATTERN
 

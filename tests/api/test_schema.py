@@ -8,8 +8,7 @@ import pytest
 from pydantic import Field
 
 from tests.api.conftest import CRDS, ROOT
-from tocsin.api.objects import ApiModel, Label
-from tocsin.api.policy import keyed
+from tocsin.api.objects import ApiModel, Label, keyed
 from tocsin.api.schema import Kind, SchemaError, definition, main, stale_files
 
 

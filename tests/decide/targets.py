@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from tocsin.api.policy import Option, RollBack, Scale
+from tocsin.api.containment import Option, RollBack, Scale
 from tocsin.decide.situation import Autoscaler, Revision, TargetView
 
 LAST_HEALTHY = Option(name="last-healthy", type="RollBack")

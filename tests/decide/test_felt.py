@@ -9,8 +9,9 @@ import pytest
 from tests.builders import HOUR, MIN, T0, a_policy, a_situation, an_incident, the_rules
 from tests.decide.test_containment import a_record, a_standing, only, step
 from tests.decide.test_notices import an_intent, the_status
+from tocsin.api.containment import Option
 from tocsin.api.incident import OptionState
-from tocsin.api.policy import EscalationPolicy, Option
+from tocsin.api.policy import EscalationPolicy
 from tocsin.decide.defaults import freeze, option_digest
 from tocsin.decide.felt import felt, felt_if_approved
 from tocsin.decide.notices import due_notices

@@ -10,8 +10,9 @@ import pytest
 
 from tests.builders import HOUR, MIN, T0, a_freeze, a_situation, an_incident
 from tests.decide.test_containment import AUTOMATIC, KEY, ROLL_BACK, a_record, rules_of, the_status
+from tocsin.api.containment import Freeze
 from tocsin.api.incident import IncidentStatus, OptionState
-from tocsin.api.policy import Freeze, Risk
+from tocsin.api.policy import Risk
 from tocsin.decide.freezes import freeze_in_force, words_of
 from tocsin.decide.incident import plan
 from tocsin.decide.plan import Contain, Plan

@@ -10,8 +10,8 @@ import pytest
 from tests.builders import MIN, T0, a_decision, a_target
 from tests.decide.test_containment import ROLL_BACK, only_named, rules_of, step
 from tests.decide.test_undoing import AFTER, incident_with, planned, undos, verdict
+from tocsin.api.containment import Option
 from tocsin.api.incident import FieldStatus, OptionRecord, OptionState
-from tocsin.api.policy import Option
 from tocsin.decide.plan import Contain
 from tocsin.decide.proposal import propose
 from tocsin.decide.restoring import by_hand, objection

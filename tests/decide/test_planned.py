@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from tests.builders import HOUR, MIN, T0, a_decision, a_policy, a_revision, a_target, an_incident
 from tests.decide.targets import FROM_ONE, FROM_THREE, FROM_ZERO
 from tests.decide.test_containment import a_record
+from tocsin.api.containment import Option
 from tocsin.api.incident import Incident, OptionState
 from tocsin.api.objects import Metadata
-from tocsin.api.policy import EscalationPolicy, EscalationPolicyStatus, Option
+from tocsin.api.policy import EscalationPolicy, EscalationPolicyStatus
 from tocsin.decide.defaults import freeze
 from tocsin.decide.planned import THEN, Bearings, Change, Planned, PlannedModel, PlannedOption, Seen, planned
 from tocsin.decide.proposal import propose

@@ -29,10 +29,10 @@ from tests.builders import (
     rolled_back,
     the_rules,
 )
+from tocsin.api.containment import Freeze
 from tocsin.api.decision import Decision
 from tocsin.api.incident import Incident, IncidentStatus, OptionState
 from tocsin.api.legalnote import NoteRef
-from tocsin.api.policy import Freeze
 from tocsin.decide.defaults import SignalRule
 from tocsin.decide.gist import gist
 from tocsin.decide.incident import plan

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.decide.targets import FROM_ONE, FROM_THREE, FROM_ZERO, LAST_HEALTHY, PREVIOUS, STOP, TO_TWO, a_view, revision
+from tocsin.api.containment import Option, Scale
 from tocsin.api.incident import OptionRecord, OptionState
-from tocsin.api.policy import Option, Scale
 from tocsin.decide.proposal import action_class, holds, pinning, propose
 from tocsin.decide.situation import Autoscaler, Proposal, Refusal, Revision, TargetView
 from tocsin.decide.workload import PAUSED

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tests.decide.targets import FROM_ONE, FROM_ZERO, PREVIOUS, STOP, TO_TWO, a_view, revision
-from tocsin.api.policy import Option
+from tocsin.api.containment import Option
 from tocsin.decide.proposal import propose
 from tocsin.decide.situation import Proposal, TargetView
 

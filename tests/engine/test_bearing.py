@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from tests.builders import MIN, T0, a_decision, a_policy, a_responder, a_silence, an_incident, the_rules
+from tocsin.api.containment import Target
 from tocsin.api.incident import Incident, IncidentStatus
 from tocsin.api.objects import API_VERSION
-from tocsin.api.policy import EscalationPolicy, Target
+from tocsin.api.policy import EscalationPolicy
 from tocsin.api.responder import ResponderStatus
 from tocsin.api.template import MessageTemplate
 from tocsin.engine.bearing import Key, Wake, of_brake, of_kin, of_object, of_trust, of_workload

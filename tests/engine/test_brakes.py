@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from tests.builders import HOUR, MIN, T0, a_freeze, a_policy, a_situation
+from tocsin.api.containment import Freeze
 from tocsin.api.objects import API_VERSION
-from tocsin.api.policy import Freeze
 from tocsin.apiserver import ApiError
 from tocsin.engine.brakes import braked
 from tocsin.observe.cluster import Pair, Store

@@ -11,7 +11,7 @@ import pytest
 from tests.builders import rolled_back
 from tests.clocks import FakeClock
 from tests.decide.test_containment import KEY
-from tocsin.api.policy import Target
+from tocsin.api.containment import Target
 from tocsin.decide.situation import NoTarget, TargetView
 from tocsin.engine.looks import Looks
 from tocsin.observe.cluster import Pair

@@ -29,20 +29,12 @@ from tests.engine.test_rounds import Bench, play
 from tests.fuzz.anything import FEW, JSON, MANY, ODD_TEXTS, Allowed, Json, schema, spoiled
 from tests.letters import judged, look
 from tocsin.api.checks import _option_problems, _signal_problems, check
+from tocsin.api.containment import Option, Target
 from tocsin.api.decision import DecisionType
 from tocsin.api.incident import IncidentStatus
 from tocsin.api.message import Message
 from tocsin.api.objects import API_VERSION
-from tocsin.api.policy import (
-    EscalationPolicy,
-    EscalationPolicySpec,
-    EscalationPolicyStatus,
-    Mode,
-    Option,
-    Rules,
-    Signal,
-    Target,
-)
+from tocsin.api.policy import EscalationPolicy, EscalationPolicySpec, EscalationPolicyStatus, Mode, Rules, Signal
 from tocsin.api.responder import ResponderSpec
 from tocsin.api.silence import Silence
 from tocsin.api.template import MessageTemplateSpec

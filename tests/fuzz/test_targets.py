@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from tests.builders import HOUR, T0, a_situation
 from tests.decide.test_workload import COMPLETE_AT, a_deployment, a_replica_set, an_autoscaler
 from tests.fuzz.anything import MANY, TEXTS, Json
+from tocsin.api.containment import Option, RollBack, Scale
 from tocsin.api.incident import IncidentStatus
-from tocsin.api.policy import Option, RollBack, Scale
 from tocsin.decide.incident import plan
 from tocsin.decide.proposal import propose
 from tocsin.decide.revisions import next_look, to_mark

@@ -13,24 +13,19 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from tocsin.api.objects import API_VERSION
+from tocsin.api.containment import FELT, MEMBER, UNTOLD, Option, cannot
+from tocsin.api.objects import API_VERSION, LATER
 from tocsin.api.policy import (
     EVERY_ALONE,
-    FELT,
-    LATER,
-    MEMBER,
     NO_TIER,
     TIER_ALONE,
     TOO_MANY,
     TOO_OFTEN,
     UNHEARD,
     UNSERVED,
-    UNTOLD,
     EscalationPolicySpec,
-    Option,
     Signal,
     When,
-    cannot,
 )
 from tocsin.api.quantities import Comparison
 from tocsin.api.responder import ResponderSpec

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 
 from tocsin.api.clock import WITH_FOLLOWERS, ClockStatus
+from tocsin.api.containment import Target
 from tocsin.api.decision import Assessment, PostMortem
 from tocsin.api.message import MessageRecord
 from tocsin.api.objects import (
@@ -22,9 +23,10 @@ from tocsin.api.objects import (
     Text,
     Uid,
     Word,
+    keyed,
     rule,
 )
-from tocsin.api.policy import Rules, Target, keyed
+from tocsin.api.policy import Rules
 from tocsin.api.quantities import Number, Time
 
 

@@ -18,9 +18,9 @@ from tocsin.api.objects import (
     Text,
     Uid,
     Word,
+    keyed,
     rule,
 )
-from tocsin.api.policy import keyed
 from tocsin.api.quantities import Time
 from tocsin.api.template import Audience, Language, MessagePhase, MessageTemplateSpec, Sender
 

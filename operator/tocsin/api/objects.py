@@ -21,6 +21,7 @@ API_VERSION: Literal["tocsin.dev/v1alpha1"] = "tocsin.dev/v1alpha1"
 
 Label = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)]
 ObjectName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=253)]
+Sentence = Annotated[str, StringConstraints(min_length=3, max_length=512)]
 Text = Annotated[str, StringConstraints(max_length=1024)]
 Word = Annotated[str, StringConstraints(max_length=253)]
 Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$", max_length=71)]
@@ -32,6 +33,12 @@ def rule(expression: str, message: str) -> JsonDict:
     return {"rule": expression, "message": message}
 
 
+def keyed(field: str) -> JsonDict:
+    """A list that server-side apply merges by that key, and that holds each key once."""
+    return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [field]}
+
+
+LATER = "until must be later than from"
 _GIVEN: dict[frozenset[str], set[str]] = {}
 """pydantic copies such a set before it changes it."""
 

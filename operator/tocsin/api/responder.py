@@ -8,8 +8,19 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, StringConstraints
 from pydantic.config import JsonDict
 
-from tocsin.api.objects import API_VERSION, ApiModel, Condition, Label, Metadata, ObjectName, Text, Word, rule
-from tocsin.api.policy import LATER, keyed
+from tocsin.api.objects import (
+    API_VERSION,
+    LATER,
+    ApiModel,
+    Condition,
+    Label,
+    Metadata,
+    ObjectName,
+    Text,
+    Word,
+    keyed,
+    rule,
+)
 from tocsin.api.quantities import Time
 
 TimeOfDay = Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$", max_length=5)]

@@ -7,8 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
-from tocsin.api.objects import API_VERSION, ApiModel, Metadata, Text, Word, rule
-from tocsin.api.policy import LATER
+from tocsin.api.objects import API_VERSION, LATER, ApiModel, Metadata, Text, Word, rule
 from tocsin.api.quantities import Time
 
 LONGEST = "until must be at most 30 days (720h) after from"

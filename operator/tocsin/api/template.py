@@ -7,8 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints
 
-from tocsin.api.objects import API_VERSION, ApiModel, Condition, Metadata, ObjectName, Text, rule
-from tocsin.api.policy import keyed
+from tocsin.api.objects import API_VERSION, ApiModel, Condition, Metadata, ObjectName, Text, keyed, rule
 from tocsin.api.quantities import Duration
 from tocsin.api.responder import SecretRef
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from tocsin.api.policy import EscalationPolicy, Option, RollBack, Signal, Tier
+from tocsin.api.containment import Option, RollBack
+from tocsin.api.policy import EscalationPolicy, Signal, Tier
 from tocsin.api.quantities import format_duration, format_time
 from tocsin.decide.defaults import SignalRule
 from tocsin.decide.felt import felt

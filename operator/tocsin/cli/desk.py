@@ -8,11 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from tocsin.api.containment import Option
 from tocsin.api.decision import DecisionType
 from tocsin.api.incident import Incident, IncidentStatus, OptionRecord, OptionState
 from tocsin.api.legalnote import text_digest
 from tocsin.api.objects import API_VERSION
-from tocsin.api.policy import EscalationPolicy, Option
+from tocsin.api.policy import EscalationPolicy
 from tocsin.api.quantities import format_time, parse_duration
 from tocsin.api.responder import Responder
 from tocsin.apiserver import ApiError, ApiServer, path

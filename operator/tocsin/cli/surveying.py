@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from tocsin.api.containment import Target
 from tocsin.api.decision import Decision
 from tocsin.api.incident import Incident
 from tocsin.api.objects import API_VERSION, Metadata
-from tocsin.api.policy import EscalationPolicy, EscalationPolicyStatus, Target
+from tocsin.api.policy import EscalationPolicy, EscalationPolicyStatus
 from tocsin.apiserver import ApiError, ApiServer, path
 from tocsin.cli.files import Mistake
 from tocsin.cli.looking import listed, read

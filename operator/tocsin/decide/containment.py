@@ -9,10 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from tocsin.api.containment import Option
 from tocsin.api.decision import Decision
 from tocsin.api.incident import EffectRecord, EffectState, IncidentStatus, OptionRecord, OptionState
 from tocsin.api.objects import Severity, clip
-from tocsin.api.policy import Mode, Option
+from tocsin.api.policy import Mode
 from tocsin.decide.approval import ordered
 from tocsin.decide.executing import execute
 from tocsin.decide.floor import below_floor, is_for_people

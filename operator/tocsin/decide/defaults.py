@@ -13,11 +13,11 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+from tocsin.api.containment import Option
 from tocsin.api.policy import (
     EscalationPolicy,
     NoDataRule,
     OnNoData,
-    Option,
     PolicyModel,
     Rules,
     Signal,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from tocsin.api.containment import Option
 from tocsin.api.incident import IncidentStatus, OptionRecord, OptionState
 from tocsin.api.objects import clip
-from tocsin.api.policy import Mode, Option
+from tocsin.api.policy import Mode
 from tocsin.decide.floor import agreed_by_people, below_floor
 from tocsin.decide.options import PASSING, REHEARSAL, Moved, barred, brake, keep, key_of, never_again, paused_by_us
 from tocsin.decide.plan import Contain

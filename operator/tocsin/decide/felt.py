@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from tocsin.api.containment import Option
 from tocsin.api.incident import IncidentStatus, OptionState
-from tocsin.api.policy import Option, Rules
+from tocsin.api.policy import Rules
 from tocsin.decide.approval import unsettled
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tocsin.api.containment import Option
 from tocsin.api.incident import IncidentStatus, OptionRecord
-from tocsin.api.policy import Option, PolicyModel
+from tocsin.api.policy import PolicyModel
 from tocsin.decide.approval import ordered
 from tocsin.decide.situation import NoTarget, TargetView
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from tocsin.api.containment import Freeze
 from tocsin.api.objects import clip
-from tocsin.api.policy import EscalationPolicySpec, Freeze
+from tocsin.api.policy import EscalationPolicySpec
 from tocsin.api.quantities import format_time
 
 

@@ -7,18 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from tocsin.api.clock import PolicyClock
+from tocsin.api.containment import Option
 from tocsin.api.objects import clip
-from tocsin.api.policy import (
-    EscalationPolicySpec,
-    MessageRule,
-    Mode,
-    OnNoData,
-    Option,
-    PolicyModel,
-    Signal,
-    SignalKind,
-    Tier,
-)
+from tocsin.api.policy import EscalationPolicySpec, MessageRule, Mode, OnNoData, PolicyModel, Signal, SignalKind, Tier
 from tocsin.api.quantities import Comparison, format_duration, format_time, parse_duration, parse_time
 from tocsin.decide.defaults import SignalRule, digest
 from tocsin.decide.presets import PRESETS

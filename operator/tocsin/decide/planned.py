@@ -8,10 +8,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, assert_never
 
+from tocsin.api.containment import Option, Target
 from tocsin.api.decision import Decision
 from tocsin.api.incident import Incident, OptionRecord, OptionState
 from tocsin.api.objects import Severity, condition
-from tocsin.api.policy import EscalationPolicy, Mode, Option, PolicyModel, Rules, Target
+from tocsin.api.policy import EscalationPolicy, Mode, PolicyModel, Rules
 from tocsin.api.workload import WORKLOADS
 from tocsin.decide.containment import approvals_needed
 from tocsin.decide.defaults import SignalRule, freeze

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Literal, assert_never
 
+from tocsin.api.containment import Option, RollBack
 from tocsin.api.incident import OptionRecord
 from tocsin.api.objects import clip
-from tocsin.api.policy import Option, RollBack
 from tocsin.api.workload import WORKLOADS
 from tocsin.decide.situation import Autoscaler, FieldChange, Proposal, Refusal, Revision, TargetView
 from tocsin.decide.workload import canonical, sha256

@@ -12,9 +12,10 @@ from jinja2.runtime import LoopContext
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from tocsin.api.clock import ClockState
+from tocsin.api.containment import Option
 from tocsin.api.incident import Incident, IncidentStatus, OptionState, SignalState, SignalStatus
 from tocsin.api.objects import Finding, clip, stamp
-from tocsin.api.policy import Option, Rules, SignalKind
+from tocsin.api.policy import Rules, SignalKind
 from tocsin.api.template import (
     IncidentType,
     MessageTemplate,

@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 from typing import Any, Literal
 
+from tocsin.api.containment import Target
 from tocsin.api.incident import FieldStatus, OptionRecord, PinnedAutoscaler
-from tocsin.api.policy import Target
 from tocsin.decide.proposal import is_set, pinning
 from tocsin.decide.situation import Autoscaler, FieldChange, Proposal, Refusal, TargetView
 

@@ -10,10 +10,11 @@ from enum import Enum
 from functools import cached_property
 from typing import Literal
 
+from tocsin.api.containment import Freeze
 from tocsin.api.decision import Decision
 from tocsin.api.incident import Incident
 from tocsin.api.message import Message
-from tocsin.api.policy import Freeze, Mode, Rules
+from tocsin.api.policy import Mode, Rules
 from tocsin.api.responder import Responder
 from tocsin.api.silence import Silence
 

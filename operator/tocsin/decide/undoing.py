@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from tocsin.api.containment import Target
 from tocsin.api.decision import Decision
 from tocsin.api.incident import Held, IncidentStatus, OptionRecord, OptionState, UndoStatus
 from tocsin.api.objects import clip
-from tocsin.api.policy import Target
 from tocsin.api.quantities import format_duration
 from tocsin.decide.ledger import parts_of
 from tocsin.decide.options import IN_PLACE, PASSING, Moved

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Iterator
 from typing import Any, Literal, NamedTuple
 
+from tocsin.api.containment import Target
 from tocsin.api.decision import Decision, DecisionType
 from tocsin.api.incident import Incident
 from tocsin.api.message import Message, RecordState
-from tocsin.api.policy import EscalationPolicy, Rules, Target
+from tocsin.api.policy import EscalationPolicy, Rules
 from tocsin.api.responder import Responder
 from tocsin.api.silence import Silence
 from tocsin.api.template import MessageTemplate

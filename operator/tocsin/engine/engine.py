@@ -15,7 +15,8 @@ from tocsin.act.budget import BudgetLedger
 from tocsin.act.notify.courier import Courier
 from tocsin.act.notify.outlet import Outlet
 from tocsin.act.notify.senders import Senders
-from tocsin.api.policy import EscalationPolicy, Rules, Target
+from tocsin.api.containment import Target
+from tocsin.api.policy import EscalationPolicy, Rules
 from tocsin.apiserver import ApiError, ApiServer, NoAnswer, path
 from tocsin.clock import Clock
 from tocsin.decide.clocks import instants

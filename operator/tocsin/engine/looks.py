@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from tocsin.api.policy import Target
+from tocsin.api.containment import Target
 from tocsin.clock import Clock
 from tocsin.decide.incident import HOLD_CHECK
 from tocsin.decide.situation import NoTarget, TargetView

@@ -16,8 +16,8 @@ from typing import Any
 import kopf
 import structlog
 
+from tocsin.api.containment import Target
 from tocsin.api.objects import GROUP, VERSION
-from tocsin.api.policy import Target
 from tocsin.api.workload import WORKLOADS
 from tocsin.apiserver import configured
 from tocsin.engine.engine import Engine

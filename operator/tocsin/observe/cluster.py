@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
+from tocsin.api.containment import Target
 from tocsin.api.decision import Decision, DecisionType
 from tocsin.api.incident import Incident
 from tocsin.api.message import Message
 from tocsin.api.objects import API_VERSION
-from tocsin.api.policy import EscalationPolicy, Target
+from tocsin.api.policy import EscalationPolicy
 from tocsin.api.responder import Responder
 from tocsin.api.silence import Silence
 from tocsin.api.template import MessageTemplate

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tocsin.api.policy import Target
+from tocsin.api.containment import Target
 from tocsin.api.workload import WORKLOADS
 from tocsin.apiserver import ApiError, ApiServer, path
 from tocsin.clock import Clock

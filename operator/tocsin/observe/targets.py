@@ -7,8 +7,8 @@ from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from tocsin.api.containment import Target
 from tocsin.api.objects import clip
-from tocsin.api.policy import Target
 from tocsin.api.workload import WORKLOADS
 from tocsin.apiserver import CACHED, FIELD_MANAGER, ApiError, ApiServer, NoAnswer, path
 from tocsin.clock import Clock
