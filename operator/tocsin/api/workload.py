@@ -9,25 +9,49 @@ from types import MappingProxyType
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """One kind of ``apps/v1``."""
+    """One kind of what serves a model."""
 
+    api_version: str
     plural: str
     """As paths and rights name it."""
     keeps: str
-    """The plural of what keeps its earlier templates, in ``apps/v1`` too."""
+    """The plural of what keeps its earlier templates, in ``apps/v1``."""
     hash_label: str
     """The label by which that tells which template it keeps."""
     can: tuple[str, ...]
     """The types of options that it can take."""
 
+    @property
+    def group(self) -> str:
+        """Its API group, as rights name it."""
+        return self.api_version.rpartition("/")[0]
+
+    @property
+    def version(self) -> str:
+        """The version of its API group."""
+        return self.api_version.rpartition("/")[2]
+
+    @property
+    def resource(self) -> str:
+        """Its plural with its group, as ``kubectl auth can-i`` takes it."""
+        return f"{self.plural}.{self.group}"
+
 
 WORKLOADS: Mapping[str, Workload] = MappingProxyType(
     {
-        "Deployment": Workload("deployments", "replicasets", "pod-template-hash", ("RollBack", "Scale", "Pause")),
-        "StatefulSet": Workload(
-            "statefulsets", "controllerrevisions", "controller.kubernetes.io/hash", ("RollBack", "Scale", "Pause")
+        "Deployment": Workload(
+            "apps/v1", "deployments", "replicasets", "pod-template-hash", ("RollBack", "Scale", "Pause")
         ),
-        "DaemonSet": Workload("daemonsets", "controllerrevisions", "controller-revision-hash", ("RollBack", "Pause")),
+        "StatefulSet": Workload(
+            "apps/v1",
+            "statefulsets",
+            "controllerrevisions",
+            "controller.kubernetes.io/hash",
+            ("RollBack", "Scale", "Pause"),
+        ),
+        "DaemonSet": Workload(
+            "apps/v1", "daemonsets", "controllerrevisions", "controller-revision-hash", ("RollBack", "Pause")
+        ),
     }
 )
 """By kind. A DaemonSet has as many pods as there are nodes: there is no number to set."""

@@ -18,7 +18,7 @@ from tocsin.api.silence import Silence
 from tocsin.api.workload import WORKLOADS
 from tocsin.apiserver import ApiError, ApiServer, NoAnswer, path
 from tocsin.cli.files import Mistake
-from tocsin.cli.unguarded import APPS, MODEL_LABEL, Unguarded, unguarded
+from tocsin.cli.unguarded import MODEL_LABEL, Unguarded, unguarded
 
 
 async def look(word: str, name: str | None, namespace: str | None) -> tuple[Any, dict[str, Responder]]:
@@ -61,7 +61,9 @@ async def _unguarded(api: ApiServer, namespace: str, policies: Sequence[Escalati
     bare = []
     for kind, workload in WORKLOADS.items():
         try:
-            found, _ = await everything(api, path(APPS, workload.plural, namespace), labelSelector=MODEL_LABEL)
+            found, _ = await everything(
+                api, path(workload.api_version, workload.plural, namespace), labelSelector=MODEL_LABEL
+            )
         except ApiError as refused:
             print(f"{kind}s without a policy are not listed: {refused.message}", file=sys.stderr)
         else:

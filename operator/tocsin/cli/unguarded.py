@@ -8,10 +8,10 @@ from typing import Any
 
 from tocsin.api.objects import Metadata
 from tocsin.api.policy import EscalationPolicy
+from tocsin.api.workload import WORKLOADS
 
 MODEL_LABEL = "tocsin.dev/model"
 """On a workload: that it serves a model, and which."""
-APPS = "apps/v1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Unguarded:
     def dump(self) -> dict[str, Any]:
         """What a program gets of it."""
         named = {"name": self.metadata.name, "namespace": self.metadata.namespace, "labels": {MODEL_LABEL: self.model}}
-        return {"apiVersion": APPS, "kind": self.kind, "metadata": named}
+        return {"apiVersion": WORKLOADS[self.kind].api_version, "kind": self.kind, "metadata": named}
 
 
 def unguarded(kind: str, workloads: Sequence[Any], policies: Sequence[EscalationPolicy]) -> list[Unguarded]:
@@ -41,7 +41,7 @@ def unguarded(kind: str, workloads: Sequence[Any], policies: Sequence[Escalation
     for raw in workloads:
         metadata = Metadata(name=raw["metadata"]["name"], namespace=raw["metadata"]["namespace"])
         model = raw["metadata"]["labels"][MODEL_LABEL] or metadata.name
-        target = (metadata.namespace, APPS, kind, metadata.name)
+        target = (metadata.namespace, WORKLOADS[kind].api_version, kind, metadata.name)
         if target not in targets and (metadata.namespace, model) not in models:
             found.append(Unguarded(kind, metadata, model))
     return found

@@ -37,7 +37,7 @@ THEN: Mapping[str, str] = {
     " --operator-namespace and --service-account",
     "LatelyDenied": "ask again in a minute",
     "RollingOut": "ask again when its controller has: kubectl rollout status {lower} -n {namespace}",
-    "Unreadable": "ask somebody who may read it: kubectl auth can-i get {plural}.apps -n {namespace}",
+    "Unreadable": "ask somebody who may read it: kubectl auth can-i get {resource} -n {namespace}",
 }
 """What to do next, by the reason for which an option would be refused; Unreadable where nobody could tell."""
 
@@ -267,8 +267,10 @@ def _proposed(option: Option, view: TargetView | NoTarget, contained: frozenset[
 
 def _then(reason: str, target: Target, namespace: str) -> str:
     lower = f"{target.kind.lower()}/{target.name}"
-    plural = WORKLOADS[target.kind].plural
-    return THEN[reason].format(what=target.what, lower=lower, plural=plural, namespace=namespace)
+    kind = WORKLOADS[target.kind]
+    return THEN[reason].format(
+        what=target.what, lower=lower, plural=kind.plural, resource=kind.resource, namespace=namespace
+    )
 
 
 def _deed(

@@ -136,11 +136,9 @@ def _rights(policy: EscalationPolicy, around: Surroundings) -> str:
 
 
 def _lacks(view: TargetView, deed: str, model: str) -> str:
-    plural = WORKLOADS[view.kind].plural
-    rights = ", ".join(view.lacking) or f"patch {plural}.apps"
-    return (
-        f"Tocsin may not {deed} (model {model}): it lacks {rights}; chart value containment.{plural}.enabled gives it"
-    )
+    workload = WORKLOADS[view.kind]
+    rights = ", ".join(view.lacking) or f"patch {workload.resource}"
+    return f"Tocsin may not {deed} (model {model}): it lacks {rights}; chart value containment.{workload.plural}.enabled gives it"
 
 
 def _responders(policy: EscalationPolicy, around: Surroundings) -> str:

@@ -87,7 +87,7 @@ def pinning(autoscaler: Autoscaler | None, replicas: int) -> dict[str, Any]:
 def _pause(option: Option, view: TargetView) -> Proposal | Refusal:
     what, pause = view.what, view.pause
     if not view.may_pause:
-        return _forbidden(f"pause {what}", view, f"patch {WORKLOADS[view.kind].plural}.apps")
+        return _forbidden(f"pause {what}", view, f"patch {WORKLOADS[view.kind].resource}")
     if view.paused or pause is None or pause.before == pause.after:
         return Refusal("AlreadyThere", f"{what} {view.paused or 'is paused already'}")
     if view.settled:
@@ -109,7 +109,7 @@ def _roll_back(
     what = view.what
     current = next((one for one in view.revisions if one.template_hash == view.current_hash), None)
     if not view.may_roll_back:
-        return _forbidden(f"roll {what} back", view, f"patch {WORKLOADS[view.kind].plural}.apps")
+        return _forbidden(f"roll {what} back", view, f"patch {WORKLOADS[view.kind].resource}")
     if view.paused and not paused:
         return Refusal("TargetPaused", f"{what} {view.paused}")
     if current is None:
@@ -154,7 +154,7 @@ def _scale(option: Option, view: TargetView) -> Proposal | Refusal:
     assert option.scale is not None, "the API requires scale with type Scale"
     what, replicas, autoscaler = view.what, option.scale.replicas, view.autoscaler
     if not view.may_scale:
-        return _forbidden(f"scale {what}", view, f"patch {WORKLOADS[view.kind].plural}.apps/scale")
+        return _forbidden(f"scale {what}", view, f"patch {WORKLOADS[view.kind].resource}/scale")
     if view.replicas <= replicas:
         return Refusal(
             "AlreadyThere", f"{what} has {view.replicas} replicas: scaling to {replicas} would take none away"

@@ -93,7 +93,7 @@ def autoscaler_of(workload: Json, autoscalers: Iterable[Json]) -> Autoscaler | N
     for one in sorted(autoscalers, key=lambda one: str(one["metadata"]["name"])):
         spec, target = one["spec"], one["spec"]["scaleTargetRef"]
         group = target.get("apiVersion", "").rpartition("/")[0]
-        if (group, target["kind"], target["name"]) == ("apps", workload["kind"], name):
+        if (group, target["kind"], target["name"]) == (WORKLOADS[workload["kind"]].group, workload["kind"], name):
             return Autoscaler(
                 name=one["metadata"]["name"],
                 uid=one["metadata"]["uid"],

@@ -93,7 +93,9 @@ class Doors:
             kopf.on.event(GROUP, VERSION, plural, id=plural, registry=registry)(self._door(kind))
         kopf.on.event("v1", "namespaces", id="namespaces", registry=registry)(self._namespace)
         for kind, workload in WORKLOADS.items():
-            kopf.on.event("apps", "v1", workload.plural, id=workload.plural, registry=registry)(self._workload(kind))
+            kopf.on.event(workload.group, workload.version, workload.plural, id=workload.plural, registry=registry)(
+                self._workload(kind)
+            )
         return registry
 
     def _door(self, kind: str) -> Any:
@@ -108,9 +110,11 @@ class Doors:
         self._hand(self._engine.take_namespace, metadata["name"], metadata.get("labels", {}), gone=gone)
 
     def _workload(self, kind: Any) -> Any:
+        api_version: Any = WORKLOADS[kind].api_version
+
         async def seen(event: Mapping[str, Any], **_: Any) -> None:
             metadata = event["object"]["metadata"]
-            target = Target(api_version="apps/v1", kind=kind, name=metadata["name"])
+            target = Target(api_version=api_version, kind=kind, name=metadata["name"])
             turning = event["type"] in ("ADDED", "DELETED")
             self._hand(self._engine.take_workload, metadata["namespace"], target, came_or_went=turning)
 

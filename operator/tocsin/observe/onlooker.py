@@ -58,7 +58,7 @@ class Onlooker(Targets):
             return NoTarget("Unreadable", seen.message) if seen.reason == "Forbidden" else seen
         assert target is not None, "without a target nothing is seen"
         kind = WORKLOADS[target.kind]
-        for right in (Right("get", "apps", kind.plural, name=target.name), Right("list", "apps", kind.keeps)):
+        for right in (Right("get", kind.group, kind.plural, name=target.name), Right("list", "apps", kind.keeps)):
             if not await self._may(namespace, right):
                 return NoTarget("Forbidden", f"Tocsin lacks the right to {right.words(namespace)}")
         if await self._may(namespace, _LISTING):

@@ -118,8 +118,8 @@ class Targets:
     async def _view(self, namespace: str, target: Target, *, history: bool) -> TargetView:
         kind = WORKLOADS[target.kind]
         workload = await self._api.get(path(target.api_version, kind.plural, namespace, target.name))
-        scaling = Right("patch", "apps", kind.plural, "scale", target.name)
-        rolling = (Right("patch", "apps", kind.plural, name=target.name), *_FREEING.get(target.kind, ()))
+        scaling = Right("patch", kind.group, kind.plural, "scale", target.name)
+        rolling = (Right("patch", kind.group, kind.plural, name=target.name), *_FREEING.get(target.kind, ()))
         rights = (*rolling, *((scaling,) if "Scale" in kind.can else ()))
         kept, autoscalers, pods, *granted = await _together(
             self._kept(namespace, workload, kind.keeps) if history else _nothing(),

@@ -128,7 +128,7 @@ class Work:
         self.proposal = proposal
         self.what = proposal.target
         self._kind = WORKLOADS[proposal.target_kind]
-        self._where = path("apps/v1", self._kind.plural, namespace, proposal.target_name)
+        self._where = path(self._kind.api_version, self._kind.plural, namespace, proposal.target_name)
 
     async def read(self, *, consistent: bool = False) -> Live:
         """The target, with what the action needs beside it; consistent when our own writes must be seen."""
