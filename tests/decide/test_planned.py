@@ -297,7 +297,7 @@ def test_a_refusal_says_what_to_do_next(
 
 def test_every_reason_of_a_refusal_has_a_next_step() -> None:
     assert set(THEN) == {*get_args(get_type_hints(Refusal)["reason"]), "Unreadable"}
-    known = {"what", "namespace", "lower", "plural"}
+    known = {"what", "namespace", "lower", "plural", "resource"}
     assert all(name in known for text in THEN.values() for _, name, _, _ in Formatter().parse(text) if name)
 
 

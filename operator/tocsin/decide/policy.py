@@ -138,7 +138,8 @@ def _rights(policy: EscalationPolicy, around: Surroundings) -> str:
 def _lacks(view: TargetView, deed: str, model: str) -> str:
     workload = WORKLOADS[view.kind]
     rights = ", ".join(view.lacking) or f"patch {workload.resource}"
-    return f"Tocsin may not {deed} (model {model}): it lacks {rights}; chart value containment.{workload.plural}.enabled gives it"
+    gives = f"chart value containment.{workload.plural}.enabled gives it"
+    return f"Tocsin may not {deed} (model {model}): it lacks {rights}; {gives}"
 
 
 def _responders(policy: EscalationPolicy, around: Surroundings) -> str:
