@@ -5,21 +5,26 @@ from __future__ import annotations
 import random
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from tests.bench.analysis import GROUP as ARGO
 from tests.bench.analysis import MODULE, cut, paired, rollouts_controller
 from tests.bench.audit import OPERATOR, Entry
+from tests.bench.contenders import Ourselves, counted, kill_and_start, what_became
 from tests.bench.ground import BAD, GOOD, Ground, Street, a_spec, names
 from tests.bench.hands import Request
 from tests.bench.meters import Meter
+from tests.bench.peers import PATIENCE, SIDES
 from tests.bench.results import Result, quantile
 from tests.cluster.process import Process
-from tests.cluster.proxy import Proxy
+from tests.cluster.proxy import ApiProxy, Call, CallAfter, CallBefore, DropBefore, Proxy
 from tests.cluster.tools import ensure, source
 from tests.cluster.workloads import model_deployment
 
@@ -35,6 +40,8 @@ class Running:
     meter: Meter
     metrics: Proxy
     """What it asks Prometheus goes through here, and is counted."""
+    crash: Callable[[], None]
+    """Kill it, and start it again at once."""
 
 
 @dataclass(frozen=True)
@@ -43,12 +50,19 @@ class Tool:
 
     name: str
     user: str
-    running: Callable[[Ground, str], Any]
-    """By the user that it acts as."""
+    running: Callable[[Ground, str, str | None], Any]
+    """By the user that it acts as, and with the address of a proxy if it is to go to the API server through one."""
     roll_out: Callable[[Street, Proxy, Sequence[str]], None]
     """Have a second revision of these models be on its way, and watched."""
     taken: Callable[[Street, str], tuple[str, str]]
     """What it writes to when it takes the bad revision of a model away: a resource and a name."""
+    has_none: Callable[[Any], bool]
+    """Whether that, as it is now, has the bad revision no more."""
+
+    def proxied(self, ground: Ground) -> ApiProxy:
+        """A proxy that it can write through."""
+        ours = self.user == OPERATOR  # which has a token
+        return ApiProxy(ground.cluster, None if ours else ground.cluster.authority.user(self.user, ["system:masters"]))
 
 
 @dataclass(frozen=True)
@@ -66,7 +80,7 @@ class Block:
     memory: float
 
 
-def delivery(ground: Ground, blocks: int, each: int, quiet: float) -> list[Result]:
+def delivery(ground: Ground, blocks: int, each: int, quiet: float, killed: int) -> list[Result]:
     """Blocks by turns, each with models of its own that break one soon after another, at no particular time."""
     kubectl = ground.cluster.kubectl
     kubectl("apply", "--server-side", "-k", str(source(MODULE, "argo-rollouts") / "manifests" / "crds"))
@@ -74,11 +88,17 @@ def delivery(ground: Ground, blocks: int, each: int, quiet: float) -> list[Resul
     kubectl("apply", "--server-side", "-f", str(crd))
     for plural in ("rollouts.argoproj.io", "canaries.flagger.app"):
         kubectl("wait", "--for=condition=Established", "--timeout=60s", "crd", plural)
-    taken: dict[str, list[Block]] = {tool.name: [] for tool in TOOLS}
-    fresh = iter(names(blocks * len(TOOLS) * each))  # what an earlier block said of its models is still heard
+    taken: dict[str, list[Block]] = {tool.name: [] for tool in (*TOOLS, BY_DEFAULT)}
+    fresh = iter(
+        names((blocks + 2 * killed) * len(TOOLS) * each + 2)
+    )  # what an earlier block said of its models is still heard
     for number in range(blocks):
         for tool in TOOLS if number % 2 == 0 else TOOLS[::-1]:
             taken[tool.name].append(_block(ground, tool, list(islice(fresh, each)), quiet))
+    taken[BY_DEFAULT.name].append(_block(ground, BY_DEFAULT, list(islice(fresh, 2)), quiet))
+    ends = {
+        tool.name: [_killed(ground, tool, side, next(fresh)) for side in SIDES for _ in range(killed)] for tool in TOOLS
+    }
     medians = {name: [statistics.median(one.seconds) for one in some] for name, some in taken.items()}
     ours = medians[TOOLS[0].name]
     ratios = [
@@ -97,9 +117,10 @@ def delivery(ground: Ground, blocks: int, each: int, quiet: float) -> list[Resul
             met=None,
             how=f"by turns, {each} models a block that break one soon after another; every tool as it ships, asking"
             " as often as it can be made to (Tocsin and Argo Rollouts every second, Flagger every ten) and acting on"
-            " the first failure; Argo Rollouts and Flagger have a canary of their own kind, Tocsin a Deployment",
+            " the first failure; Argo Rollouts and Flagger have a canary of their own kind, Tocsin a Deployment; by its"
+            " defaults Flagger looks every ten seconds and asks once a minute, Argo Rollouts has no default for that",
             numbers={
-                "peers": [_row(name, some) for name, some in taken.items()],
+                "peers": [_row(name, some, ends.get(name, ())) for name, some in taken.items()],
                 "blocks": {name: [vars(one) for one in some] for name, some in taken.items()},
             },
         )
@@ -110,7 +131,7 @@ def _block(ground: Ground, tool: Tool, models: Sequence[str], quiet: float) -> B
     street, each = ground.street("delivery"), len(models)
     street.voices()
     street.say(models, GOOD)
-    with tool.running(ground, tool.user) as running:
+    with tool.running(ground, tool.user, None) as running:
         tool.roll_out(street, running.metrics, models)
         asked, cpu, began = len(running.metrics.calls), running.meter.cpu, time.monotonic()
         time.sleep(quiet)
@@ -127,6 +148,36 @@ def _block(ground: Ground, tool: Tool, models: Sequence[str], quiet: float) -> B
     ground.vacate(street)
     writes = sum(one.is_write and one.resource not in ("leases", "events") for one in entries)
     return Block(seconds, writes / each, queries, cpu, memory)
+
+
+def _killed(ground: Ground, tool: Tool, side: str, model: str) -> str:
+    """What became of a model whose tool was killed beside the write that takes its bad revision away."""
+    street = ground.street("killed")
+    street.voices()
+    street.say([model], GOOD)
+    with tool.proxied(ground) as proxy, tool.running(ground, tool.user, proxy.url) as running:
+        tool.roll_out(street, running.metrics, [model])
+        resource, name = tool.taken(street, model)
+        ground.audit.read(None)
+        crash = (CallBefore if side == "before" else CallAfter)(lambda _: running.crash())
+        beside = {"methods": {"PATCH", "PUT"}, "path": rf"/{street.namespace}/{resource}/{name}(\?|$)"}
+        rule = proxy.rule(crash, where=_is_real, **beside)
+        if side == "before":
+            proxy.rule(DropBefore(), where=_is_real, **beside)
+        street.say([model], BAD)
+        ground.cluster.wait(lambda: rule.fired, 180, f"the end of {model} by {tool.name}", every=0.05)
+        time.sleep(PATIENCE)
+        written = sum(
+            one.is_write and (one.user, one.resource, one.name) == (tool.user, resource, name)
+            for one in ground.audit.read(None)
+        )
+        left = ground.cluster.api("GET", street.path("/apis/apps/v1", resource, name))
+    ground.vacate(street)
+    return what_became(bad=not tool.has_none(left), written=written)
+
+
+def _is_real(call: Call) -> bool:
+    return "dryRun" not in call.path
 
 
 def _until_taken(
@@ -152,7 +203,7 @@ def _until_taken(
     return list(seconds.values()), entries
 
 
-def _row(name: str, blocks: Sequence[Block]) -> dict[str, Any]:
+def _row(name: str, blocks: Sequence[Block], ends: Sequence[str]) -> dict[str, Any]:
     seconds = [one for block in blocks for one in block.seconds]
     return {
         "name": name,
@@ -161,6 +212,7 @@ def _row(name: str, blocks: Sequence[Block]) -> dict[str, Any]:
         "cpu": f"{statistics.median(block.cpu for block in blocks) * 1e6:.0f} ms",
         "memory": f"{statistics.median(block.memory for block in blocks):.0f} MB",
         "queries": f"{statistics.median(block.queries for block in blocks):.2f}",
+        "killed": counted(ends),
     }
 
 
@@ -203,9 +255,9 @@ def _until(street: Street, group: str, plural: str, holds: Callable[[Any], bool]
 
 
 @contextmanager
-def _tocsin(ground: Ground, _: str) -> Iterator[Running]:
-    with ground.operator() as operator:
-        yield Running(operator.meter, ground.metrics)
+def _tocsin(ground: Ground, _: str, server: str | None) -> Iterator[Running]:
+    with ground.operator(server=server) as operator:
+        yield Running(operator.meter, ground.metrics, Ourselves(operator).crash)
 
 
 def _tocsin_rolls_out(street: Street, _: Proxy, models: Sequence[str]) -> None:
@@ -234,9 +286,9 @@ def _is_available(deployment: Any) -> bool:
 
 
 @contextmanager
-def _argo(ground: Ground, user: str) -> Iterator[Running]:
-    with rollouts_controller(ground, ground.cluster.kubeconfig_for(user, ["system:masters"])) as (process, metrics):
-        yield Running(Meter(process.pid), metrics)
+def _argo(ground: Ground, user: str, server: str | None) -> Iterator[Running]:
+    with rollouts_controller(ground, _kubeconfig(ground, user, server)) as (process, metrics):
+        yield Running(Meter(process.pid), metrics, partial(kill_and_start, process))
 
 
 def _argo_rolls_out(street: Street, metrics: Proxy, models: Sequence[str]) -> None:
@@ -275,21 +327,29 @@ def _canary_set(street: Street, model: str) -> tuple[str, str]:
 # Flagger.
 
 
+OFTEN: Mapping[str, str] = MappingProxyType({"interval": "10s"})
+QUICK = ("--control-loop-interval", "1s", "--kubeconfig-qps", "1000", "--kubeconfig-burst", "2000")
+
+
 @contextmanager
-def _flagger(ground: Ground, user: str) -> Iterator[Running]:
+def _flagger(ground: Ground, user: str, server: str | None, more: Sequence[str] = QUICK) -> Iterator[Running]:
     command = [str(ensure("flagger")["flagger"]), "--mesh-provider", "kubernetes", "--log-level", "error"]
-    command += ["--kubeconfig", str(ground.cluster.kubeconfig_for(user, ["system:masters"])), "--port", "18081"]
-    command += ["--control-loop-interval", "1s", "--kubeconfig-qps", "1000", "--kubeconfig-burst", "2000"]
+    command += ["--kubeconfig", str(_kubeconfig(ground, user, server)), "--port", "18081", *more]
     with Proxy(ground.cluster.prometheus_service_url) as metrics:
         process = Process("flagger", [*command, "--metrics-server", metrics.url], ground.folder / "flagger.log")
         process.start()
         try:
-            yield Running(Meter(process.pid), metrics)
+            yield Running(Meter(process.pid), metrics, partial(kill_and_start, process))
         finally:
             process.stop()
 
 
-def _flagger_rolls_out(street: Street, metrics: Proxy, models: Sequence[str]) -> None:
+def _flagger_rolls_out(
+    street: Street,
+    metrics: Proxy,
+    models: Sequence[str],
+    interval: Mapping[str, str] = MappingProxyType({"interval": "10s"}),
+) -> None:
     """Blue and green, with an analysis as often as it allows that ends the rollout at its first failure."""
     query = f'avg(model_quality_ratio{{metric="accuracy",namespace="{street.namespace}",model="{{{{ target }}}}"}})'
     template = {"provider": {"type": "prometheus", "address": metrics.url}, "query": query}
@@ -298,7 +358,7 @@ def _flagger_rolls_out(street: Street, metrics: Proxy, models: Sequence[str]) ->
            [kind | {"kind": "MetricTemplate", "metadata": {"name": "accuracy"}, "spec": template}])  # fmt: skip
     _apply(street, "/apis/apps/v1", "deployments", [workload(street, model, "v1") for model in models])
     metric = {"name": "accuracy", "templateRef": {"name": "accuracy"}, "thresholdRange": {"min": LINE}}
-    analysis = {"interval": "10s", "threshold": 1, "iterations": 1000, "metrics": [metric | {"interval": "1m"}]}
+    analysis = {**interval, "threshold": 1, "iterations": 1000, "metrics": [metric | {"interval": "1m"}]}
     spec = {"service": {"port": 80}, "progressDeadlineSeconds": 120, "analysis": analysis}
     canaries = []
     for model in models:
@@ -315,12 +375,36 @@ def _phase(canary: Any) -> str:
     return str(canary.get("status", {}).get("phase"))
 
 
+def _kubeconfig(ground: Ground, user: str, server: str | None) -> Path:
+    """Of a tool; through a proxy, which has its certificate, if there is one."""
+    if server:
+        return ground.cluster.write_kubeconfig(f"{user}-proxied", {}, server=server)
+    return ground.cluster.kubeconfig_for(user, ["system:masters"])
+
+
+def _is_at_zero(scaled: Any) -> bool:
+    return bool(scaled["spec"].get("replicas") == 0)
+
+
+def _is_first_version(deployment: Any) -> bool:
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    return {"name": "MODEL_VERSION", "value": "v1"} in container["env"]
+
+
 def _the_deployment(_: Street, model: str) -> tuple[str, str]:
     return "deployments", model
 
 
 TOOLS = (
-    Tool("Tocsin", OPERATOR, _tocsin, _tocsin_rolls_out, _the_deployment),
-    Tool("Argo Rollouts", "argo-rollouts", _argo, _argo_rolls_out, _canary_set),
-    Tool("Flagger", "flagger", _flagger, _flagger_rolls_out, _the_deployment),
+    Tool("Tocsin", OPERATOR, _tocsin, _tocsin_rolls_out, _the_deployment, _is_first_version),
+    Tool("Argo Rollouts", "argo-rollouts", _argo, _argo_rolls_out, _canary_set, _is_at_zero),
+    Tool("Flagger", "flagger", _flagger, _flagger_rolls_out, _the_deployment, _is_at_zero),
+)
+BY_DEFAULT = Tool(
+    "Flagger, as by default",
+    "flagger",
+    partial(_flagger, more=()),
+    partial(_flagger_rolls_out, interval={}),
+    _the_deployment,
+    _is_at_zero,
 )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from xml.etree import ElementTree as ET
 
 import pytest
 
 from tests.bench.analysis import paired
+from tests.bench.contain import covered
 from tests.bench.crashes import TABLE
 from tests.bench.plot import drawing
 from tests.bench.results import curve, exponent, quantile
@@ -24,6 +26,18 @@ def test_how_cost_grows(costs: list[float], expected: float) -> None:
 def test_a_quantile_is_a_value_that_was_measured() -> None:
     samples = [float(number) for number in range(100, 0, -1)]
     assert (quantile(samples, 0.5), quantile(samples, 0.99), quantile(samples, 1.0)) == (50, 99, 100)
+
+
+def test_what_spans_cover_counts_once_where_they_overlap() -> None:
+    instants = [datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=second) for second in range(10)]
+    spans = [
+        (instants[4], instants[5]),
+        (instants[0], instants[2]),
+        (instants[1], instants[3]),
+        (instants[1], instants[2]),
+    ]
+    assert covered(spans) == 4
+    assert covered([]) == 0
 
 
 def test_a_ratio_of_pairs_lies_in_its_interval_and_pairs_that_agree_narrow_it() -> None:
