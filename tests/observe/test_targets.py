@@ -216,7 +216,37 @@ def test_a_right_that_was_denied_is_asked_for_each_time(cluster: Access, namespa
 
     with ApiProxy(cluster) as proxy:
         d.ask(proxy.kubeconfig_for_token(cluster.token(namespace, "default")), twice)
-        assert proxy.count(REVIEWS) == 3
+        assert proxy.count(REVIEWS) == 4  # that nobody may scale just anything is remembered
+
+
+def test_rights_to_all_are_asked_for_once_and_not_for_each_target(
+    cluster: Access, namespace: str, proxy: ApiProxy
+) -> None:
+    d.deploy(cluster, namespace, d.parked(namespace))
+    another = d.parked(namespace)
+    d.deploy(cluster, namespace, another | {"metadata": another["metadata"] | {"name": "another"}})
+
+    async def reviews(api: ApiServer) -> int:
+        targets = Targets(api, FakeClock())
+        for name in (d.NAME, "another"):
+            await targets.view(namespace, d.TARGET.model_copy(update={"name": name}))
+        return proxy.count(REVIEWS)
+
+    assert d.ask(proxy.kubeconfig(), reviews) == 2
+
+
+def test_a_right_to_one_object_is_found_by_its_name(cluster: Access, namespace: str) -> None:
+    d.deploy(cluster, namespace, d.parked(namespace))
+    d.granted(cluster, namespace, READING)
+    role = ["--verb=patch", "--resource=deployments", f"--resource-name={d.NAME}"]
+    cluster.kubectl("create", "role", "one", *role, "-n", namespace)
+    account = f"--serviceaccount={namespace}:default"
+    cluster.kubectl("create", "rolebinding", "one", "--role=one", account, "-n", namespace)
+
+    seen = look(cluster, namespace, cluster.kubeconfig_for_token(cluster.token(namespace, "default")))
+
+    assert isinstance(seen, TargetView)
+    assert (seen.may_pause, seen.may_scale) == (True, False)
 
 
 @pytest.mark.parametrize(

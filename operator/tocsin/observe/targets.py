@@ -60,6 +60,8 @@ class Targets:
         self._api = api
         self._clock = clock
         self._granted: dict[tuple[str, Right], float] = {}
+        self._for_some: dict[tuple[str, Right], float] = {}
+        """Until when a right that was denied for all objects is asked for by name only; nothing is denied by that."""
         self._denied: dict[tuple[str, Target], tuple[float, float]] = {}
         """Since when a target is denied to us, and when that was last seen."""
 
@@ -179,6 +181,17 @@ class Targets:
         return answer["items"]
 
     async def _may(self, namespace: str, right: Right) -> bool:
+        """Whether it is granted for every object, or for this one: in a storm that is one question, not one each."""
+        if not right.name:
+            return await self._is_granted(namespace, right)
+        which, now = (namespace, replace(right, name="")), self._clock.monotonic()
+        if now >= self._for_some.get(which, now):
+            if await self._is_granted(*which):
+                return True
+            self._for_some[which] = now + _REMEMBERED
+        return await self._is_granted(namespace, right)
+
+    async def _is_granted(self, namespace: str, right: Right) -> bool:
         now = self._clock.monotonic()
         if now < self._granted.get((namespace, right), now):
             return True
