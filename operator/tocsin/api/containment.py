@@ -12,11 +12,24 @@ from tocsin.api.quantities import Duration, Time
 from tocsin.api.workload import WORKLOADS
 
 
+def of_its_group(kind: str) -> str:
+    """What is said of a kind of workload that is named with another API version than its own."""
+    return f"a {kind} is of apiVersion {WORKLOADS[kind].api_version}"
+
+
+OF_ITS_GROUP = tuple(
+    rule(f"self.kind != '{kind}' || self.apiVersion == '{workload.api_version}'", of_its_group(kind))
+    for kind, workload in WORKLOADS.items()
+)
+
+
 class Target(ApiModel):
     """The workload that containment acts on, in the policy's own namespace."""
 
-    api_version: Literal["apps/v1"] = Field(description="The API version of the workload.")
-    kind: Literal["Deployment", "StatefulSet", "DaemonSet"] = Field(description="The kind of the workload.")
+    model_config = ConfigDict(json_schema_extra={"x-kubernetes-validations": [*OF_ITS_GROUP]})
+
+    api_version: Literal["apps/v1", "batch/v1"] = Field(description="The API version of the workload.")
+    kind: Literal["Deployment", "StatefulSet", "DaemonSet", "CronJob"] = Field(description="The kind of the workload.")
     name: ObjectName = Field(description="The name of the workload.")
 
     @property
@@ -94,7 +107,7 @@ class Option(ApiModel):
 
     name: Label = Field(description="The option's name, unique in the policy.")
     type: Literal["RollBack", "Scale", "Pause"] = Field(
-        description="What it does. Pause holds a rollout that is under way where it is."
+        description="What it does. Pause holds a rollout that is under way where it is, or suspends a schedule."
     )
     roll_back: RollBack | None = Field(default=None, description="How to roll back, for type RollBack.")
     scale: Scale | None = Field(default=None, description="How to scale, for type Scale.")
