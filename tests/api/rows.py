@@ -268,7 +268,8 @@ REFUSED = (
         "EscalationPolicy",
         "a CronJob of the API of Deployments",
         "models: [{name: a, target: {apiVersion: apps/v1, kind: CronJob, name: a}}]",
-        "spec.models[0].target: Invalid value: a CronJob is of apiVersion batch/v1",
+        "spec.models[0].target: Invalid value: apiVersion must be that of the kind: Deployment apps/v1,"
+        " StatefulSet apps/v1, DaemonSet apps/v1, CronJob batch/v1",
     ),
     Refused(
         "EscalationPolicy",

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from tocsin.api.containment import FELT, MEMBER, UNTOLD, Option, cannot, of_its_group
+from tocsin.api.containment import ANOTHER_API, FELT, MEMBER, UNTOLD, Option, cannot
 from tocsin.api.objects import API_VERSION, LATER
 from tocsin.api.policy import (
     EVERY_ALONE,
@@ -156,7 +156,7 @@ def _policy_problems(spec: EscalationPolicySpec) -> list[str]:
     if spec.containment and not any(model.target for model in spec.models):
         problems.append("spec.containment: containment needs a target: set models[].target")
     problems += [
-        f"spec.models[{place}].target: {of_its_group(model.target.kind)}"
+        f"spec.models[{place}].target: {ANOTHER_API}"
         for place, model in enumerate(spec.models)
         if model.target and model.target.api_version != WORKLOADS[model.target.kind].api_version
     ]

@@ -11,22 +11,18 @@ from tocsin.api.objects import LATER, ApiModel, Label, ObjectName, Sentence, Tex
 from tocsin.api.quantities import Duration, Time
 from tocsin.api.workload import WORKLOADS
 
-
-def of_its_group(kind: str) -> str:
-    """What is said of a kind of workload that is named with another API version than its own."""
-    return f"a {kind} is of apiVersion {WORKLOADS[kind].api_version}"
-
-
-OF_ITS_GROUP = tuple(
-    rule(f"self.kind != '{kind}' || self.apiVersion == '{workload.api_version}'", of_its_group(kind))
-    for kind, workload in WORKLOADS.items()
-)
+API_VERSIONS = {kind: workload.api_version for kind, workload in WORKLOADS.items()}
+ANOTHER_API = f"apiVersion must be that of the kind: {', '.join(map(' '.join, API_VERSIONS.items()))}"
 
 
 class Target(ApiModel):
     """The workload that containment acts on, in the policy's own namespace."""
 
-    model_config = ConfigDict(json_schema_extra={"x-kubernetes-validations": [*OF_ITS_GROUP]})
+    model_config = ConfigDict(
+        json_schema_extra={
+            "x-kubernetes-validations": [rule(f"{API_VERSIONS}[self.kind] == self.apiVersion", ANOTHER_API)]
+        }
+    )
 
     api_version: Literal["apps/v1", "batch/v1"] = Field(description="The API version of the workload.")
     kind: Literal["Deployment", "StatefulSet", "DaemonSet", "CronJob"] = Field(description="The kind of the workload.")
