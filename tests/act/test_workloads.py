@@ -18,6 +18,7 @@ from tocsin.clock import SystemClock
 from tocsin.decide.plan import Contain
 from tocsin.decide.proposal import propose
 from tocsin.decide.situation import Proposal, Refusal, TargetView
+from tocsin.decide.workload import bare_template
 from tocsin.observe.targets import Targets
 
 
@@ -25,6 +26,11 @@ def a_workload(kind: str, namespace: str, version: str) -> dict[str, Any]:
     """Of one pod, that stays Pending."""
     made = model_deployment(d.NAME, namespace, version=version, image=f"fraud:{version}")
     made["kind"] = kind
+    if kind == "CronJob":
+        template = made["spec"]["template"]
+        template["spec"]["restartPolicy"] = "Never"
+        job = {"template": {"spec": template["spec"]}}
+        return made | {"apiVersion": "batch/v1", "spec": {"schedule": "0 0 1 1 *", "jobTemplate": {"spec": job}}}
     made["spec"]["template"]["spec"]["nodeSelector"] = {"no-such": "node"}
     if kind == "StatefulSet":
         made["spec"]["serviceName"] = d.NAME
@@ -42,28 +48,31 @@ class Site:
     kind: str
 
     def where(self, subresource: str = "") -> str:
-        return path("apps/v1", WORKLOADS[self.kind].plural, self.namespace, d.NAME, subresource)
+        kind = WORKLOADS[self.kind]
+        return path(kind.api_version, kind.plural, self.namespace, d.NAME, subresource)
 
     def live(self) -> Any:
         return self.cluster.api("GET", self.where())
 
     def image(self) -> str:
-        return str(self.live()["spec"]["template"]["spec"]["containers"][0]["image"])
+        return str(bare_template(self.live())["spec"]["containers"][0]["image"])
 
     def made(self, version: str = "v1") -> None:
         self.cluster.api(
             "POST",
-            path("apps/v1", WORKLOADS[self.kind].plural, self.namespace),
+            self.where().rpartition("/")[0],
             a_workload(self.kind, self.namespace, version),
         )
         self.taken_up()
 
     def rolled(self, version: str) -> None:
-        template = a_workload(self.kind, self.namespace, version)["spec"]["template"]
-        self.cluster.api("PATCH", self.where(), {"spec": {"template": template}})
+        self.cluster.api("PATCH", self.where(), {"spec": a_workload(self.kind, self.namespace, version)["spec"]})
         self.taken_up()
 
     def taken_up(self) -> None:
+        if not WORKLOADS[self.kind].keeps:
+            return
+
         def seen() -> bool:
             found = self.live()
             observed = found.get("status", {}).get("observedGeneration", 0) >= found["metadata"]["generation"]
@@ -72,7 +81,8 @@ class Site:
         self.cluster.wait(seen, 30, f"the controller of {self.kind}", every=0.05)
 
     def view(self) -> TargetView:
-        target = Target.model_validate({"apiVersion": "apps/v1", "kind": self.kind, "name": d.NAME})
+        api_version = WORKLOADS[self.kind].api_version
+        target = Target.model_validate({"apiVersion": api_version, "kind": self.kind, "name": d.NAME})
 
         async def look(api: ApiServer) -> TargetView:
             found = await Targets(api, SystemClock()).view(self.namespace, target)
@@ -92,6 +102,7 @@ class Site:
 
 PAUSE = Option(name="hold", type="Pause")
 KINDS = sorted(WORKLOADS)
+ROLLED = [kind for kind in KINDS if "RollBack" in WORKLOADS[kind].can]
 SCALED = [kind for kind in KINDS if "Scale" in WORKLOADS[kind].can]
 
 
@@ -103,10 +114,11 @@ def site(cluster: Access, namespace: str, request: pytest.FixtureRequest) -> Sit
 
 
 each = pytest.mark.parametrize("site", KINDS, indirect=True)
+each_rolled = pytest.mark.parametrize("site", ROLLED, indirect=True)
 each_scaled = pytest.mark.parametrize("site", SCALED, indirect=True)
 
 
-@each
+@each_rolled
 def test_a_rollback_brings_the_template_before_back_and_is_done_once(site: Site) -> None:
     site.rolled("v2")
     effect = site.planned()
@@ -121,7 +133,7 @@ def test_a_rollback_brings_the_template_before_back_and_is_done_once(site: Site)
     assert (site.view().contained_by, site.view().current_hash) == (effect.key, effect.proposal.to)
 
 
-@each
+@each_rolled
 def test_a_rollback_that_is_undone_brings_the_later_template_again(site: Site) -> None:
     site.rolled("v2")
     effect = site.planned()
@@ -136,7 +148,7 @@ def test_a_rollback_that_is_undone_brings_the_later_template_again(site: Site) -
     assert (site.view().contained_by, site.view().undone_by) == ("", undo.key)
 
 
-@each
+@each_rolled
 def test_what_somebody_has_changed_since_is_left_to_them(site: Site) -> None:
     site.rolled("v2")
     effect = site.planned()
@@ -150,7 +162,7 @@ def test_what_somebody_has_changed_since_is_left_to_them(site: Site) -> None:
 @each
 def test_one_that_was_made_anew_is_not_what_it_was_proposed_for(site: Site) -> None:
     site.rolled("v2")
-    effect = site.planned()
+    effect = site.planned(d.PREVIOUS if "RollBack" in WORKLOADS[site.kind].can else PAUSE)
     site.cluster.api("DELETE", site.where())
     site.cluster.wait(lambda: not site.cluster.found(site.where()), 30, "its end")
     site.made("v2")
@@ -176,7 +188,7 @@ def test_a_number_of_replicas_is_set_once_and_given_back(site: Site) -> None:
 def paused(site: Site) -> tuple[Any, ...]:
     """What a pause of any kind may touch."""
     spec = site.live()["spec"]
-    return spec.get("paused"), spec.get("updateStrategy")
+    return spec.get("paused"), spec.get("suspend"), spec.get("updateStrategy")
 
 
 @each
@@ -197,7 +209,7 @@ def test_a_rollout_is_paused_once_and_resumed_as_it_was(site: Site) -> None:
     assert (site.view().contained_by, site.view().undone_by) == ("", undo.key)
 
 
-@each
+@each_rolled
 def test_a_rollback_resumes_what_was_paused(site: Site) -> None:
     site.rolled("v2")
     before = paused(site)
@@ -214,7 +226,7 @@ def test_a_rollback_resumes_what_was_paused(site: Site) -> None:
     assert (outcomes, paused(site), site.image()) == (["Done", "Done"], before, "fraud:v1")
 
 
-@each
+@each_rolled
 def test_what_somebody_has_paused_or_resumed_meanwhile_is_left_to_them(site: Site) -> None:
     site.rolled("v2")
     effect = site.planned(PAUSE)
@@ -235,6 +247,25 @@ def test_what_somebody_has_paused_or_resumed_meanwhile_is_left_to_them(site: Sit
     resumed = d.contained(site.cluster, site.namespace, Contain("uid/1/contain/previous/1", resume))
 
     assert (by_others.result, resumed.result, site.image()) == ("Conflict", "Conflict", "fraud:v2")
+
+
+@pytest.mark.parametrize("site", ["CronJob"], indirect=True)
+def test_a_schedule_that_is_suspended_by_others_or_resumed_by_them_is_left_to_them(site: Site) -> None:
+    effect = site.planned(PAUSE)
+    suspend = {"spec": {"suspend": True}}
+    site.cluster.api("PATCH", site.where(), suspend)
+    by_others = d.contained(site.cluster, site.namespace, effect)
+    refused = propose(PAUSE, site.view(), frozenset())
+    site.cluster.api("PATCH", site.where(), {"spec": {"suspend": False}})
+    ours = site.planned(PAUSE)
+    d.contained(site.cluster, site.namespace, ours)
+    site.cluster.api("PATCH", site.where(), {"spec": {"suspend": False}})
+    resumed = d.contained(site.cluster, site.namespace, ours)
+
+    assert (by_others.result, resumed.result, site.live()["spec"]["suspend"]) == ("Conflict", "Conflict", False)
+    assert isinstance(refused, Refusal)
+    assert refused.reason == "AlreadyThere"
+    assert "is suspended" in refused.message
 
 
 @pytest.mark.parametrize("site", ["StatefulSet", "DaemonSet"], indirect=True)

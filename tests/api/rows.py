@@ -248,7 +248,7 @@ REFUSED = (
         "a target of a kind that is not contained",
         "models: [{name: a, target: {apiVersion: apps/v1, kind: ReplicaSet, name: a}}]",
         'spec.models[0].target.kind: Unsupported value: "ReplicaSet": supported values: "Deployment", "StatefulSet",'
-        ' "DaemonSet"',
+        ' "DaemonSet", "CronJob"',
     ),
     Refused(
         "EscalationPolicy",
@@ -259,9 +259,23 @@ REFUSED = (
     ),
     Refused(
         "EscalationPolicy",
+        "a rollback of a CronJob",
+        "{models: [{name: a, target: {apiVersion: batch/v1, kind: CronJob, name: a}}],"
+        " containment: [{name: back, type: RollBack, effect: {experience: older answers, fallback: none}}]}",
+        "spec: Invalid value: containment of a CronJob can only be of type Pause",
+    ),
+    Refused(
+        "EscalationPolicy",
+        "a CronJob of the API of Deployments",
+        "models: [{name: a, target: {apiVersion: apps/v1, kind: CronJob, name: a}}]",
+        "spec.models[0].target: Invalid value: apiVersion must be that of the kind: Deployment apps/v1,"
+        " StatefulSet apps/v1, DaemonSet apps/v1, CronJob batch/v1",
+    ),
+    Refused(
+        "EscalationPolicy",
         "a target of another API",
         "models: [{name: a, target: {apiVersion: v1, kind: Deployment, name: a}}]",
-        'spec.models[0].target.apiVersion: Unsupported value: "v1": supported values: "apps/v1"',
+        'spec.models[0].target.apiVersion: Unsupported value: "v1": supported values: "apps/v1", "batch/v1"',
     ),
     Refused(
         "EscalationPolicy",

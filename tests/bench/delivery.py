@@ -160,10 +160,15 @@ def _killed(ground: Ground, tool: Tool, side: str, model: str) -> str:
         resource, name = tool.taken(street, model)
         ground.audit.read(None)
         crash = (CallBefore if side == "before" else CallAfter)(lambda _: running.crash())
-        beside = {"methods": {"PATCH", "PUT"}, "path": rf"/{street.namespace}/{resource}/{name}(\?|$)"}
-        rule = proxy.rule(crash, where=_is_real, **beside)
+        beside = partial(
+            proxy.rule,
+            methods={"PATCH", "PUT"},
+            path=rf"/{street.namespace}/{resource}/{name}(\?|$)",
+            where=_is_real,
+        )
+        rule = beside(crash)
         if side == "before":
-            proxy.rule(DropBefore(), where=_is_real, **beside)
+            beside(DropBefore())
         street.say([model], BAD)
         ground.cluster.wait(lambda: rule.fired, 180, f"the end of {model} by {tool.name}", every=0.05)
         time.sleep(PATIENCE)

@@ -36,6 +36,7 @@ ALWAYS = (
     ("create", "events.events.k8s.io"),
     ("watch", "namespaces"),
     ("watch", "deployments.apps"),
+    ("watch", "cronjobs.batch"),
     ("list", "horizontalpodautoscalers.autoscaling"),
     ("get", "validatingadmissionpolicies.admissionregistration.k8s.io#tocsin-decisions"),
 )
@@ -59,6 +60,7 @@ NEVER = (
     ("get", "configmaps"),
     ("delete", "deployments.apps"),
     ("update", "deployments.apps"),
+    ("patch", "cronjobs.batch"),  # unless containment.cronjobs.enabled
     ("get", "validatingadmissionpolicies.admissionregistration.k8s.io#tocsin-records"),
     ("patch", "validatingadmissionpolicies.admissionregistration.k8s.io#tocsin-decisions"),
     ("impersonate", "users"),

@@ -462,7 +462,7 @@ def test_who_may_not_list_workloads_and_decisions_is_told_in_a_line_each(
     use(monkeypatch, served.kubeconfig_for("mallory"))
     assert main(["coverage", "-n", namespace]) == 0
     *bare, more = capsys.readouterr().err.splitlines()
-    for said, kind in zip(bare, ("Deployment", "StatefulSet", "DaemonSet"), strict=True):
+    for said, kind in zip(bare, ("Deployment", "StatefulSet", "DaemonSet", "CronJob"), strict=True):
         assert said.startswith(f"{kind}s without a policy are not listed: ")
         assert f'User "mallory" cannot list resource "{kind.lower()}s"' in said
     assert more.startswith("attested policies that were removed are not listed: ")

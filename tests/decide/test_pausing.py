@@ -10,14 +10,14 @@ import pytest
 from tests.builders import MIN, T0, a_decision, a_target
 from tests.decide.test_containment import ROLL_BACK, only_named, rules_of, step
 from tests.decide.test_undoing import AFTER, incident_with, planned, undos, verdict
-from tocsin.api.containment import Option
+from tocsin.api.containment import Option, Target
 from tocsin.api.incident import FieldStatus, OptionRecord, OptionState
 from tocsin.decide.plan import Contain
-from tocsin.decide.proposal import propose
+from tocsin.decide.proposal import holds, propose
 from tocsin.decide.restoring import by_hand, objection
 from tocsin.decide.script import contained, undone
 from tocsin.decide.situation import Budget, FieldChange, Proposal, Refusal, TargetView
-from tocsin.decide.workload import ON_DELETE, PAUSED
+from tocsin.decide.workload import ON_DELETE, PAUSED, view_of
 
 PAUSE = Option(name="hold", type="Pause")
 FIELD = FieldChange("/spec/paused", None, "true")
@@ -225,3 +225,47 @@ def test_how_it_is_resumed_by_hand(field: FieldStatus, patch: str) -> None:
     assert target is not None
     words = by_hand(a_pause(fields=(field,)), "models", target)
     assert words == f"by hand: kubectl patch deployment/fraud -n models --type=merge -p '{patch}'"
+
+
+CRON_JOB: dict[str, Any] = {
+    "apiVersion": "batch/v1",
+    "kind": "CronJob",
+    "metadata": {"name": "scores", "uid": "target-uid", "resourceVersion": "7", "generation": 3},
+    "spec": {
+        "schedule": "0 3 * * *",
+        "jobTemplate": {"spec": {"template": {"spec": {"containers": [{"name": "batch", "image": "scores:1"}]}}}},
+    },
+    "status": {"active": [{"name": "scores-1"}]},
+}
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        pytest.param({}, "suspend CronJob/scores (spec.suspend true)", id="that runs"),
+        pytest.param({"suspend": False}, "suspend CronJob/scores (spec.suspend true)", id="that says that it runs"),
+        pytest.param(
+            {"suspend": True},
+            "CronJob/scores is suspended: no run of it starts until somebody resumes it",
+            id="that is suspended",
+        ),
+    ],
+)
+def test_a_schedule_is_suspended_whatever_runs_of_it(spec: dict[str, Any], expected: str) -> None:
+    view = view_of(CRON_JOB | {"spec": CRON_JOB["spec"] | spec}, (), None, manager="tocsin")
+    found = propose(PAUSE, view, frozenset())
+    assert (found.summary if isinstance(found, Proposal) else found.message) == expected
+    assert (view.settled, view.complete, view.images) == (True, False, ("scores:1",))
+
+
+def test_a_schedule_that_was_suspended_holds_until_somebody_resumes_it() -> None:
+    before = view_of(CRON_JOB, (), None, manager="tocsin")
+    proposal = propose(PAUSE, before, frozenset())
+    assert isinstance(proposal, Proposal)
+    fields = tuple(FieldStatus(path=one.path, before=one.before, after=one.after) for one in proposal.fields)
+    record = a_pause(fields=fields, **{"from": proposal.from_, "to": proposal.to})
+    suspended = view_of(CRON_JOB | {"spec": CRON_JOB["spec"] | {"suspend": True}}, (), None, manager="tocsin")
+    assert (holds(record, suspended), holds(record, before)) == (True, False)
+    assert by_hand(record, "models", Target(api_version="batch/v1", kind="CronJob", name="scores")) == (
+        'by hand: kubectl patch cronjob/scores -n models --type=merge -p \'{"spec": {"suspend": null}}\''
+    )

@@ -50,7 +50,7 @@ class Installed:
         values = folder / "values.yaml"
         repository, tag = IMAGE.split(":")
         image = {"repository": repository, "tag": tag}
-        contained = {plural: {"enabled": True} for plural in ("deployments", "statefulsets", "daemonsets")}
+        contained = {plural: {"enabled": True} for plural in ("deployments", "statefulsets", "daemonsets", "cronjobs")}
         chosen = {
             "replicas": max(1, pods),
             "image": image,

@@ -270,6 +270,24 @@ def a_rollout_is_paused_half_way_until_people_have_agreed_to_go_back(scene: Scen
     scene.rolled_out()
 
 
+@row
+def a_schedule_is_suspended_until_somebody_undoes_it(scene: Scene) -> None:
+    pods = {"restartPolicy": "Never", "containers": [{"name": "batch", "image": IMAGE, "command": ["true"]}]}
+    job = {"template": {"spec": pods}}
+    body = {"metadata": {"name": "scores"}, "spec": {"schedule": "0 0 1 1 *", "jobTemplate": {"spec": job}}}
+    scene.post("/apis/batch/v1", "cronjobs", body | {"apiVersion": "batch/v1", "kind": "CronJob"})
+    target = {"apiVersion": "batch/v1", "kind": "CronJob", "name": "scores"}
+    scene.guard(MILD, models=[{"name": "credit", "target": target}], containment=[{"name": "hold", "type": "Pause"}])
+    scene.until("Contained")
+    where = f"/apis/batch/v1/namespaces/{scene.namespace}/cronjobs/scores"
+    assert scene.cluster.api("GET", where)["spec"]["suspend"] is True
+
+    (record,) = scene.status()["containment"]
+    assert (record["under"], record["to"]) == ("automatic", "spec.suspend true")
+    assert scene.told("ben", "Undo", option="hold", digest=record["digest"], reason="the data are right again")[0]
+    scene.cluster.wait(lambda: not scene.cluster.api("GET", where)["spec"]["suspend"], 30, "its schedule")
+
+
 # --- brakes
 
 

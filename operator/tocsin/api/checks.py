@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from tocsin.api.containment import FELT, MEMBER, UNTOLD, Option, cannot
+from tocsin.api.containment import ANOTHER_API, FELT, MEMBER, UNTOLD, Option, cannot
 from tocsin.api.objects import API_VERSION, LATER
 from tocsin.api.policy import (
     EVERY_ALONE,
@@ -155,6 +155,11 @@ def _policy_problems(spec: EscalationPolicySpec) -> list[str]:
     problems += _messages_problems(spec)
     if spec.containment and not any(model.target for model in spec.models):
         problems.append("spec.containment: containment needs a target: set models[].target")
+    problems += [
+        f"spec.models[{place}].target: {ANOTHER_API}"
+        for place, model in enumerate(spec.models)
+        if model.target and model.target.api_version != WORKLOADS[model.target.kind].api_version
+    ]
     kinds = sorted({model.target.kind for model in spec.models if model.target})
     problems += [
         f"spec.containment[{place}].type: {cannot(kind)}"

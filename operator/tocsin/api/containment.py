@@ -11,12 +11,21 @@ from tocsin.api.objects import LATER, ApiModel, Label, ObjectName, Sentence, Tex
 from tocsin.api.quantities import Duration, Time
 from tocsin.api.workload import WORKLOADS
 
+API_VERSIONS = {kind: workload.api_version for kind, workload in WORKLOADS.items()}
+ANOTHER_API = f"apiVersion must be that of the kind: {', '.join(map(' '.join, API_VERSIONS.items()))}"
+
 
 class Target(ApiModel):
     """The workload that containment acts on, in the policy's own namespace."""
 
-    api_version: Literal["apps/v1"] = Field(description="The API version of the workload.")
-    kind: Literal["Deployment", "StatefulSet", "DaemonSet"] = Field(description="The kind of the workload.")
+    model_config = ConfigDict(
+        json_schema_extra={
+            "x-kubernetes-validations": [rule(f"{API_VERSIONS}[self.kind] == self.apiVersion", ANOTHER_API)]
+        }
+    )
+
+    api_version: Literal["apps/v1", "batch/v1"] = Field(description="The API version of the workload.")
+    kind: Literal["Deployment", "StatefulSet", "DaemonSet", "CronJob"] = Field(description="The kind of the workload.")
     name: ObjectName = Field(description="The name of the workload.")
 
     @property
@@ -94,7 +103,7 @@ class Option(ApiModel):
 
     name: Label = Field(description="The option's name, unique in the policy.")
     type: Literal["RollBack", "Scale", "Pause"] = Field(
-        description="What it does. Pause holds a rollout that is under way where it is."
+        description="What it does. Pause holds a rollout that is under way where it is, or suspends a schedule."
     )
     roll_back: RollBack | None = Field(default=None, description="How to roll back, for type RollBack.")
     scale: Scale | None = Field(default=None, description="How to scale, for type Scale.")

@@ -15,7 +15,7 @@ class Workload:
     plural: str
     """As paths and rights name it."""
     keeps: str
-    """The plural of what keeps its earlier templates, in ``apps/v1``."""
+    """The plural of what keeps its earlier templates, in ``apps/v1``; empty when nothing does."""
     hash_label: str
     """The label by which that tells which template it keeps."""
     can: tuple[str, ...]
@@ -52,6 +52,8 @@ WORKLOADS: Mapping[str, Workload] = MappingProxyType(
         "DaemonSet": Workload(
             "apps/v1", "daemonsets", "controllerrevisions", "controller-revision-hash", ("RollBack", "Pause")
         ),
+        "CronJob": Workload("batch/v1", "cronjobs", "", "", ("Pause",)),
     }
 )
-"""By kind. A DaemonSet has as many pods as there are nodes: there is no number to set."""
+"""By kind. A DaemonSet has as many pods as there are nodes: there is no number to set. A CronJob
+has none at all: what is held is its schedule."""

@@ -90,17 +90,15 @@ def _pause(option: Option, view: TargetView) -> Proposal | Refusal:
         return _forbidden(f"pause {what}", view, f"patch {WORKLOADS[view.kind].resource}")
     if view.paused or pause is None or pause.before == pause.after:
         return Refusal("AlreadyThere", f"{what} {view.paused or 'is paused already'}")
-    if view.settled:
+    if view.settled and WORKLOADS[view.kind].keeps:
         return Refusal("AlreadyThere", f"{what} is not being rolled out: a pause would change nothing of what runs")
-    return _proposal(
-        option,
-        view,
-        from_=pause.was,
-        to=pause.becomes,
-        fields=(pause,),
-        summary=f"pause {what} with {view.updated_replicas} of {view.replicas} pods updated ({pause.becomes})",
-        notes=("what is rolled out so far goes on serving; a rollback of this policy resumes it, else somebody must",),
-    )
+    if WORKLOADS[view.kind].keeps:
+        summary = f"pause {what} with {view.updated_replicas} of {view.replicas} pods updated ({pause.becomes})"
+        note = "what is rolled out so far goes on serving; a rollback of this policy resumes it, else somebody must"
+    else:
+        summary = f"suspend {what} ({pause.becomes})"
+        note = "runs that have started go on, and what they made stays; no other starts until somebody resumes it"
+    return _proposal(option, view, from_=pause.was, to=pause.becomes, fields=(pause,), summary=summary, notes=(note,))
 
 
 def _roll_back(

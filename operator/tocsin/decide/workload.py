@@ -1,6 +1,7 @@
-"""What a workload of ``apps/v1``, its earlier templates and its autoscaler say, in the API server's own words.
+"""What a workload, its earlier templates and its autoscaler say, in the API server's own words.
 
-A Deployment keeps its earlier templates in ReplicaSets, a StatefulSet or DaemonSet in ControllerRevisions.
+A Deployment keeps its earlier templates in ReplicaSets, a StatefulSet or DaemonSet in ControllerRevisions, a CronJob
+nowhere.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ REVISION = "deployment.kubernetes.io/revision"
 TEMPLATE_HASH = "pod-template-hash"
 POD_REVISION = "controller-revision-hash"
 """The label of a StatefulSet's pods: the name of the ControllerRevision that they were made from."""
+SUSPENDED = "is suspended: no run of it starts until somebody resumes it"
 PAUSED = "is paused: nothing would change until somebody resumes it"
 ON_DELETE = "has the updateStrategy OnDelete: nothing would change until somebody deletes its pods"
 PARTITIONED = "has a partition that holds all its pods back: nothing would change until somebody lowers it"
@@ -56,7 +58,8 @@ def bare_template(workload: Json) -> dict[str, Any]:
 
     A ControllerRevision keeps it as a strategic merge patch, which says that it replaces all that was there.
     """
-    kept = workload["data"]["spec"]["template"] if "data" in workload else workload["spec"]["template"]
+    spec = workload["data"]["spec"] if "data" in workload else workload["spec"]
+    kept = spec["template"] if "template" in spec else spec["jobTemplate"]["spec"]["template"]
     template: dict[str, Any] = {name: value for name, value in kept.items() if name != "$patch"}
     metadata = dict(template.get("metadata", {}))
     labels = metadata.get("labels", {})
@@ -137,13 +140,14 @@ def view_of(
     owner = _controller(workload)
     wanted, running, updated, available = _counts(workload)
     current_hash = _hash(current, workload["kind"]) if current else ""
+    generation = metadata.get("generation", 0)
     return TargetView(
         kind=workload["kind"],
         uid=metadata["uid"],
         name=metadata["name"],
         resource_version=metadata["resourceVersion"],
-        generation=metadata.get("generation", 0),
-        observed_generation=status.get("observedGeneration", 0),
+        generation=generation,
+        observed_generation=status.get("observedGeneration", 0) if WORKLOADS[workload["kind"]].keeps else generation,
         replicas=wanted,
         running_replicas=running,
         updated_replicas=updated,
@@ -174,6 +178,8 @@ def view_of(
 def _counts(workload: Json) -> tuple[int, int, int, int]:
     """How many pods are wanted, there, of the present template, and available."""
     spec, status = workload["spec"], workload.get("status", {})
+    if workload["kind"] == "CronJob":
+        return 0, 0, 0, 0
     if workload["kind"] == "DaemonSet":
         fields = ("desiredNumberScheduled", "currentNumberScheduled", "updatedNumberScheduled", "numberAvailable")
         wanted, running, updated, available = (status.get(name, 0) for name in fields)
@@ -184,6 +190,8 @@ def _counts(workload: Json) -> tuple[int, int, int, int]:
 
 def _paused(workload: Json) -> str:
     spec = workload["spec"]
+    if spec.get("suspend"):
+        return SUSPENDED
     strategy = spec.get("updateStrategy", {})
     if spec.get("paused"):
         return PAUSED
@@ -194,7 +202,7 @@ def _paused(workload: Json) -> str:
 
 
 def _pause(workload: Json) -> FieldChange | None:
-    """What pauses a rollout; None for a StatefulSet that waits for somebody to delete its pods.
+    """What pauses a rollout or a schedule; None for a StatefulSet that waits for somebody to delete its pods.
 
     A StatefulSet makes pods below its partition of the earlier template, even those that die; OnDelete would make them
     of the later one.
@@ -202,6 +210,8 @@ def _pause(workload: Json) -> FieldChange | None:
     match workload["kind"]:
         case "Deployment":
             path, held = "/spec/paused", "true"
+        case "CronJob":
+            path, held = "/spec/suspend", "true"
         case "StatefulSet" if workload["spec"].get("updateStrategy", {}).get("type") == "OnDelete":
             return None
         case "StatefulSet":

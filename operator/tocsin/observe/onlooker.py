@@ -58,10 +58,11 @@ class Onlooker(Targets):
             return NoTarget("Unreadable", seen.message) if seen.reason == "Forbidden" else seen
         assert target is not None, "without a target nothing is seen"
         kind = WORKLOADS[target.kind]
-        for right in (Right("get", kind.group, kind.plural, name=target.name), Right("list", "apps", kind.keeps)):
+        getting = Right("get", kind.group, kind.plural, name=target.name)
+        for right in (getting, *([Right("list", "apps", kind.keeps)] if kind.keeps else [])):
             if not await self._may(namespace, right):
                 return NoTarget("Forbidden", f"Tocsin lacks the right to {right.words(namespace)}")
-        if await self._may(namespace, _LISTING):
+        if "Scale" not in kind.can or await self._may(namespace, _LISTING):
             return seen
         return replace(seen, may_scale=False, lacking=(*seen.lacking, _LISTING.words(namespace)))
 

@@ -125,7 +125,7 @@ class Targets:
         rights = (*rolling, *((scaling,) if "Scale" in kind.can else ()))
         kept, autoscalers, pods, *granted = await _together(
             self._kept(namespace, workload, kind.keeps) if history else _nothing(),
-            self._autoscalers(namespace),
+            self._autoscalers(namespace) if "Scale" in kind.can else _nothing(),
             self._pods(namespace, workload) if history else _nothing(),
             *(self._may(namespace, right) for right in rights),
         )
@@ -151,7 +151,9 @@ class Targets:
         )
 
     async def _kept(self, namespace: str, workload: Any, plural: str) -> Any:
-        """What keeps its templates."""
+        """What keeps its templates, if anything does."""
+        if not plural:
+            return ()
         where = path("apps/v1", plural, namespace)
         answer = await self._api.get(where, labelSelector=label_selector(workload), **CACHED)
         return owned_by(workload, answer["items"])
