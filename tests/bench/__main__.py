@@ -89,7 +89,7 @@ CASES = {
     ),
     "delivery": Case(
         "beside Argo Rollouts and Flagger",
-        full=lambda ground: delivery(ground, 5, 10, 15, 2),
+        full=lambda ground: delivery(ground, 5, 10, 15, 1),
         quick=lambda ground: delivery(ground, 2, 2, 2, 1),
     ),
     "growth": Case(
