@@ -5,13 +5,12 @@ from __future__ import annotations
 import random
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from tests.bench.analysis import GROUP as ARGO
@@ -88,14 +87,14 @@ def delivery(ground: Ground, blocks: int, each: int, quiet: float, killed: int) 
     kubectl("apply", "--server-side", "-f", str(crd))
     for plural in ("rollouts.argoproj.io", "canaries.flagger.app"):
         kubectl("wait", "--for=condition=Established", "--timeout=60s", "crd", plural)
-    taken: dict[str, list[Block]] = {tool.name: [] for tool in (*TOOLS, BY_DEFAULT)}
+    taken: dict[str, list[Block]] = {tool.name: [] for tool in (*TOOLS, AS_TAUGHT)}
     fresh = iter(
         names((blocks + 2 * killed) * len(TOOLS) * each + 2)
     )  # what an earlier block said of its models is still heard
     for number in range(blocks):
         for tool in TOOLS if number % 2 == 0 else TOOLS[::-1]:
             taken[tool.name].append(_block(ground, tool, list(islice(fresh, each)), quiet))
-    taken[BY_DEFAULT.name].append(_block(ground, BY_DEFAULT, list(islice(fresh, 2)), quiet))
+    taken[AS_TAUGHT.name].append(_block(ground, AS_TAUGHT, list(islice(fresh, 2)), quiet))
     ends = {
         tool.name: [_killed(ground, tool, side, next(fresh)) for side in SIDES for _ in range(killed)] for tool in TOOLS
     }
@@ -117,8 +116,8 @@ def delivery(ground: Ground, blocks: int, each: int, quiet: float, killed: int) 
             met=None,
             how=f"by turns, {each} models a block that break one soon after another; every tool as it ships, asking"
             " as often as it can be made to (Tocsin and Argo Rollouts every second, Flagger every ten) and acting on"
-            " the first failure; Argo Rollouts and Flagger have a canary of their own kind, Tocsin a Deployment; by its"
-            " defaults Flagger looks every ten seconds and asks once a minute, Argo Rollouts has no default for that",
+            " the first failure; Argo Rollouts and Flagger have a canary of their own kind, Tocsin a Deployment; as in"
+            " its documentation Flagger asks once a minute, and by default looks every ten seconds",
             numbers={
                 "peers": [_row(name, some, ends.get(name, ())) for name, some in taken.items()],
                 "blocks": {name: [vars(one) for one in some] for name, some in taken.items()},
@@ -332,7 +331,6 @@ def _canary_set(street: Street, model: str) -> tuple[str, str]:
 # Flagger.
 
 
-OFTEN: Mapping[str, str] = MappingProxyType({"interval": "10s"})
 QUICK = ("--control-loop-interval", "1s", "--kubeconfig-qps", "1000", "--kubeconfig-burst", "2000")
 
 
@@ -349,12 +347,7 @@ def _flagger(ground: Ground, user: str, server: str | None, more: Sequence[str] 
             process.stop()
 
 
-def _flagger_rolls_out(
-    street: Street,
-    metrics: Proxy,
-    models: Sequence[str],
-    interval: Mapping[str, str] = MappingProxyType({"interval": "10s"}),
-) -> None:
+def _flagger_rolls_out(street: Street, metrics: Proxy, models: Sequence[str], interval: str = "10s") -> None:
     """Blue and green, with an analysis as often as it allows that ends the rollout at its first failure."""
     query = f'avg(model_quality_ratio{{metric="accuracy",namespace="{street.namespace}",model="{{{{ target }}}}"}})'
     template = {"provider": {"type": "prometheus", "address": metrics.url}, "query": query}
@@ -363,7 +356,7 @@ def _flagger_rolls_out(
            [kind | {"kind": "MetricTemplate", "metadata": {"name": "accuracy"}, "spec": template}])  # fmt: skip
     _apply(street, "/apis/apps/v1", "deployments", [workload(street, model, "v1") for model in models])
     metric = {"name": "accuracy", "templateRef": {"name": "accuracy"}, "thresholdRange": {"min": LINE}}
-    analysis = {**interval, "threshold": 1, "iterations": 1000, "metrics": [metric | {"interval": "1m"}]}
+    analysis = {"interval": interval, "threshold": 1, "iterations": 1000, "metrics": [metric | {"interval": "1m"}]}
     spec = {"service": {"port": 80}, "progressDeadlineSeconds": 120, "analysis": analysis}
     canaries = []
     for model in models:
@@ -405,11 +398,11 @@ TOOLS = (
     Tool("Argo Rollouts", "argo-rollouts", _argo, _argo_rolls_out, _canary_set, _is_at_zero),
     Tool("Flagger", "flagger", _flagger, _flagger_rolls_out, _the_deployment, _is_at_zero),
 )
-BY_DEFAULT = Tool(
-    "Flagger, as by default",
+AS_TAUGHT = Tool(
+    "Flagger, as in its documentation",
     "flagger",
     partial(_flagger, more=()),
-    partial(_flagger_rolls_out, interval={}),
+    partial(_flagger_rolls_out, interval="1m"),
     _the_deployment,
     _is_at_zero,
 )
