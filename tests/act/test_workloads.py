@@ -18,7 +18,7 @@ from tocsin.clock import SystemClock
 from tocsin.decide.plan import Contain
 from tocsin.decide.proposal import propose
 from tocsin.decide.situation import Proposal, Refusal, TargetView
-from tocsin.decide.workload import bare_template
+from tocsin.decide.workload import WITHDRAWN, bare_template
 from tocsin.observe.targets import Targets
 
 
@@ -146,6 +146,21 @@ def test_a_rollback_that_is_undone_brings_the_later_template_again(site: Site) -
     site.taken_up()
     assert (outcome.result, site.image()) == ("Done", "fraud:v2")
     assert (site.view().contained_by, site.view().undone_by) == ("", undo.key)
+
+
+@each_rolled
+def test_nothing_goes_back_to_a_revision_that_was_withdrawn(site: Site) -> None:
+    site.rolled("v2")
+    earlier, current = site.view().revisions
+    assert (earlier.unfit, current.unfit) == ("", "")
+    keeps = WORKLOADS[site.kind].keeps
+    site.cluster.kubectl("annotate", keeps, earlier.name, f"{WITHDRAWN}=leaked labels", "-n", site.namespace)
+
+    found = propose(d.PREVIOUS, site.view(), frozenset())
+
+    assert isinstance(found, Refusal)
+    assert found.reason == "RevisionUnfit"
+    assert found.message.endswith("(fraud:v1), and it was withdrawn: leaked labels")
 
 
 @each_rolled

@@ -21,6 +21,8 @@ UNMARKED = "no revision to go back to is marked healthy: the previous one was ch
 
 HEALTHY_FIRST = a_view(revision(1, healthy=True), revision(2), revision(3))
 
+WITHDRAWN = "it was withdrawn: wrong labels"
+
 
 @pytest.mark.parametrize(
     ("option", "view", "contained", "chosen", "notes"),
@@ -188,6 +190,12 @@ LACKING = ("patch deployments.apps/scale in namespace models",)
                 "0 of them contained by an incident",
             ),
             id="the first revision",
+        ),
+        pytest.param(
+            LAST_HEALTHY,
+            a_view(replace(revision(1, healthy=True), unfit=WITHDRAWN), revision(2)),
+            Refusal("RevisionUnfit", f"Deployment/fraud has none left but revision 1 (fraud:1), and {WITHDRAWN}"),
+            id="the only other revision was withdrawn",
         ),
         pytest.param(
             TO_TWO,
@@ -363,3 +371,19 @@ def test_scaling_never_adds_pods_and_leaves_the_autoscaler_nothing_to_add(
         assert spec["minReplicas"] <= spec["maxReplicas"]
         assert spec["maxReplicas"] <= to or to == 0
         assert "behavior" in spec or to > 0 or least > 0
+
+
+@pytest.mark.parametrize("option", [PREVIOUS, LAST_HEALTHY], ids=["previous", "last healthy"])
+def test_a_revision_that_is_not_fit_is_passed_over_and_named(option: Option) -> None:
+    withdrawn = replace(revision(2, healthy=True), unfit=WITHDRAWN)
+    proposal = propose(option, a_view(revision(1, healthy=True), withdrawn, revision(3)), frozenset())
+    assert isinstance(proposal, Proposal)
+    assert proposal.to == "h1"
+    assert f"revision 2 (fraud:2) was passed over: {WITHDRAWN}" in proposal.notes
+
+
+def test_what_is_older_than_what_is_chosen_is_not_passed_over() -> None:
+    withdrawn = replace(revision(1), unfit=WITHDRAWN)
+    proposal = propose(PREVIOUS, a_view(withdrawn, revision(2), revision(3)), frozenset())
+    assert isinstance(proposal, Proposal)
+    assert not any("passed over" in note for note in proposal.notes)

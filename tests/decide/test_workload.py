@@ -14,6 +14,8 @@ from tocsin.decide.workload import (
     ON_DELETE,
     PARTITIONED,
     PAUSED,
+    VALIDATED_UNTIL,
+    WITHDRAWN,
     autoscaler_of,
     bare_template,
     label_selector,
@@ -430,3 +432,40 @@ def test_the_pods_behind_which_a_stateful_set_waits(
     workload: dict[str, Any], current: str, pods: list[dict[str, Any]], stuck: tuple[str, ...]
 ) -> None:
     assert stuck_behind(workload, current, pods) == stuck
+
+
+NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("place", "annotations", "live", "unfit"),
+    [
+        pytest.param("kept", {WITHDRAWN: "wrong labels"}, {}, "it was withdrawn: wrong labels", id="withdrawn"),
+        pytest.param("template", {WITHDRAWN: ""}, {}, "it was withdrawn: nobody says why", id="in the template"),
+        pytest.param("kept", {WITHDRAWN: "a"}, {WITHDRAWN: "a"}, "", id="a copy of what is said of the live object"),
+        pytest.param("template", {WITHDRAWN: "a"}, {WITHDRAWN: "a"}, "it was withdrawn: a", id="no copy"),
+        pytest.param("template", {VALIDATED_UNTIL: "2026-03-02T12:00:01Z"}, {}, "", id="valid for a second more"),
+        pytest.param(
+            "template",
+            {VALIDATED_UNTIL: "2026-03-02T12:00:00Z"},
+            {},
+            "it was validated until 2026-03-02T12:00:00Z only",
+            id="no longer valid",
+        ),
+        pytest.param(
+            "kept",
+            {VALIDATED_UNTIL: "next year"},
+            {},
+            "its annotation tocsin.dev/validated-until is not a time like 2027-01-31T00:00:00Z: next year",
+            id="no time",
+        ),
+    ],
+)
+def test_whether_a_revision_may_serve_again(
+    place: str, annotations: dict[str, str], live: dict[str, str], unfit: str
+) -> None:
+    deployment, earlier = a_deployment(metadata={"annotations": live}), a_replica_set(1)
+    where = earlier if place == "kept" else earlier["spec"]["template"]
+    where["metadata"]["annotations"] = where["metadata"].get("annotations", {}) | annotations
+    found = view_of(deployment, owned_by(deployment, [earlier, a_replica_set(2)]), None, manager="tocsin", now=NOW)
+    assert [one.unfit for one in found.revisions] == [unfit, ""]

@@ -31,6 +31,8 @@ THEN: Mapping[str, str] = {
     " spec.updateStrategy.type of {what} to RollingUpdate, or lower its partition",
     "TargetDeleting": "wait until it is gone, then create it anew",
     "TargetOwned": "contain it by the controller that owns it, and take spec.models[].target out until Tocsin can",
+    "RevisionUnfit": "roll out a revision that is good and valid, or change what the kept one says of itself: its"
+    " annotation tocsin.dev/withdrawn or tocsin.dev/validated-until",
     "NoEarlierRevision": "roll out another revision that is good; spec.revisionHistoryLimit of {what} must keep it",
     "AlreadyThere": "nothing need be done if that is meant; else lower scale.replicas of an option that scales",
     "Forbidden": "give the right, by the chart value containment.{plural}.enabled=true; another account is named by"

@@ -113,7 +113,8 @@ def _roll_back(
     if current is None:
         return Refusal("RollingOut", f"{what} has a template that its controller has not taken up yet")
     others = [one for one in view.revisions if one.template_hash != current.template_hash]
-    open_to_us = [one for one in others if one.template_hash not in contained]
+    uncontained = [one for one in others if one.template_hash not in contained]
+    open_to_us = [one for one in uncontained if not one.unfit]
     earlier = [one for one in open_to_us if one.number < current.number]
     healthy = [one for one in open_to_us if one.healthy]
     notes = []
@@ -122,6 +123,10 @@ def _roll_back(
             earlier = healthy
         else:
             notes.append("no revision to go back to is marked healthy: the previous one was chosen")
+    unfit = [one for one in uncontained if one.unfit]
+    if not earlier and unfit:
+        newest = max(unfit, key=lambda one: one.number)
+        return Refusal("RevisionUnfit", f"{what} has none left but {_words(newest)}, and {newest.unfit}")
     if not earlier:
         barred = len(others) - len(open_to_us)
         return Refusal(
@@ -130,6 +135,8 @@ def _roll_back(
             f"{barred} of them contained by an incident",
         )
     chosen = max(earlier, key=lambda one: one.number)
+    passed = [one for one in unfit if chosen.number < one.number < current.number]
+    notes += [f"{_words(one)} was passed over: {one.unfit}" for one in passed[-1:]]
     if sorted(chosen.images) == sorted(view.images):
         notes.append("the images are the same in both revisions: the rollback may not help")
     resumed = f", and resume it ({paused.was})" if paused else ""

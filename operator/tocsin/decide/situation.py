@@ -131,6 +131,8 @@ class Revision:
     """Whether a valid mark of ours says that it was healthy."""
     replicas: int = 0
     """How many pods a ReplicaSet has now; a ControllerRevision does not say."""
+    unfit: str = ""
+    """Why nothing should go back to it, when it was seen: it was withdrawn, or its validation is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,6 +307,7 @@ class Refusal:
         "TargetDeleting",
         "TargetOwned",
         "NoEarlierRevision",
+        "RevisionUnfit",
         "AlreadyThere",
         "Forbidden",
         "LatelyDenied",

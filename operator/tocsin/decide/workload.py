@@ -23,6 +23,10 @@ CONTAINED_BY = "tocsin.dev/contained-by"
 """On a workload: the key of the last effect of ours that rolled it back; an undo takes it away."""
 UNDONE_BY = "tocsin.dev/undone-by"
 """On a workload: the key of the undo that rolled it forward again; the next containment takes it away."""
+WITHDRAWN = "tocsin.dev/withdrawn"
+"""On a pod template or on what keeps it: nothing goes back to it, for the reason that is the value."""
+VALIDATED_UNTIL = "tocsin.dev/validated-until"
+"""There too: from this instant on nothing goes back to it."""
 REVISION = "deployment.kubernetes.io/revision"
 TEMPLATE_HASH = "pod-template-hash"
 POD_REVISION = "controller-revision-hash"
@@ -132,8 +136,12 @@ def view_of(
     may_scale: bool = True,
     lacking: tuple[str, ...] = (),
     pods: Iterable[Json] = (),
+    now: datetime | None = None,
 ) -> TargetView:
-    """One workload as decisions see it: its revisions as ``owned_by`` gives them, ``manager`` our field manager."""
+    """One workload as decisions see it: its revisions as ``owned_by`` gives them, ``manager`` our field manager.
+
+    Without ``now`` it is not told whether a revision's validation is over: whoever chooses one gives it.
+    """
     metadata, status = workload["metadata"], workload.get("status", {})
     current = _current(workload, kept)
     template = canonical(bare_template(workload))
@@ -153,7 +161,7 @@ def view_of(
         updated_replicas=updated,
         available_replicas=available,
         current_hash=current_hash,
-        revisions=tuple(_revision(one, workload["kind"]) for one in kept),
+        revisions=tuple(_revision(one, workload, now) for one in kept),
         paused=_paused(workload),
         pause=_pause(workload),
         deleting="deletionTimestamp" in metadata,
@@ -278,9 +286,9 @@ def _instant(text: str | None) -> datetime | None:
         return None
 
 
-def _revision(kept: Json, kind: str) -> Revision:
+def _revision(kept: Json, workload: Json, now: datetime | None) -> Revision:
     metadata = kept["metadata"]
-    template_hash = _hash(kept, kind)
+    template_hash = _hash(kept, workload["kind"])
     return Revision(
         uid=metadata["uid"],
         name=metadata["name"],
@@ -289,7 +297,29 @@ def _revision(kept: Json, kind: str) -> Revision:
         images=_images(bare_template(kept)),
         healthy=metadata.get("annotations", {}).get(HEALTHY) == mark_of(metadata["uid"], template_hash),
         replicas=kept.get("status", {}).get("replicas", 0),
+        unfit=_unfit(kept, workload, now),
     )
+
+
+def _unfit(kept: Json, workload: Json, now: datetime | None) -> str:
+    """Why nothing should go back to it; empty when it may.
+
+    The controller of a Deployment copies its annotations to the present ReplicaSet, and a rollback by kubectl those of
+    the ReplicaSet to the Deployment: what both say alike is said of neither revision.
+    """
+    live = workload["metadata"].get("annotations", {})
+    own = kept["metadata"].get("annotations", {})
+    said = {name: value for name, value in own.items() if live.get(name) != value}
+    said |= bare_template(kept)["metadata"].get("annotations") or {}
+    if WITHDRAWN in said:
+        return f"it was withdrawn: {clip(str(said[WITHDRAWN]), 200) or 'nobody says why'}"
+    until = str(said.get(VALIDATED_UNTIL, ""))
+    if not until or now is None:
+        return ""
+    try:
+        return f"it was validated until {until} only" if parse_time(until) <= now else ""
+    except ValueError:
+        return f"its annotation {VALIDATED_UNTIL} is not a time like 2027-01-31T00:00:00Z: {clip(until, 60)}"
 
 
 def _git_owner(metadata: Json) -> str:

@@ -148,6 +148,7 @@ class Targets:
             may_scale=all(right in rolling for right in lacking),
             lacking=tuple(right.words(namespace) for right in lacking),
             pods=pods,
+            now=self._clock.now(),
         )
 
     async def _kept(self, namespace: str, workload: Any, plural: str) -> Any:
