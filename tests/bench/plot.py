@@ -11,6 +11,11 @@ WIDTH, HEIGHT = 360, 260
 LEFT, RIGHT, TOP, BOTTOM = 56, 16, 44, 44
 
 
+def figures(value: float) -> str:
+    """A number with three figures, or all of them when it has more: 1,359 and not 1.36e+03."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
 def drawing(curves: Sequence[dict[str, Any]]) -> str:
     """An SVG with one panel for each curve, two in a row."""
     rows = -(-len(curves) // 2)
@@ -33,7 +38,7 @@ def _panel(one: dict[str, Any]) -> Iterator[str]:
     for x in one["xs"]:
         yield f'<text x="{xs.at(x):.1f}" y="{HEIGHT - BOTTOM + 16}" text-anchor="middle">{x:,}</text>'
     for y in (min(one["ys"]), max(one["ys"])):
-        yield f'<text x="{LEFT - 6}" y="{ys.at(y) + 4:.1f}" text-anchor="end">{y:.3g}</text>'
+        yield f'<text x="{LEFT - 6}" y="{ys.at(y) + 4:.1f}" text-anchor="end">{figures(y)}</text>'
     fitted = list(_fitted(one))
     path = " ".join(f"{xs.at(x):.1f},{ys.at(y):.1f}" for x, y in fitted)
     yield f'<polyline points="{path}" fill="none" stroke="#0969da"/>'

@@ -10,7 +10,7 @@ import pytest
 from tests.bench.analysis import paired
 from tests.bench.contain import covered
 from tests.bench.crashes import TABLE
-from tests.bench.plot import drawing
+from tests.bench.plot import drawing, figures
 from tests.bench.results import curve, exponent, quantile
 
 
@@ -21,6 +21,10 @@ from tests.bench.results import curve, exponent, quantile
 )
 def test_how_cost_grows(costs: list[float], expected: float) -> None:
     assert exponent([1, 10, 100], costs) == pytest.approx(expected)
+
+
+def test_a_number_is_told_by_three_figures_and_never_as_a_power() -> None:
+    assert [figures(number) for number in (0.0123, 3, 92.44, 999.4, 1358.7)] == ["0.0123", "3", "92.4", "999", "1,359"]
 
 
 def test_a_quantile_is_a_value_that_was_measured() -> None:
