@@ -34,10 +34,10 @@ REASONS = {
     7: "a policy holds 3.5 kB in the store, 2.5 in the rounds, 0.6 in a memory and 0.8 in kopf, each measured alone, so"
     " that 10,000 would fit; 1,000 do. By the steps of the start (in the table) the lists bring what the store holds;"
     " the first evaluations and the reading of the past bring the rest, most of it room that passed through and that"
-    " Python's allocator keeps. Of that the evaluations of each model that are kept while the past is read, 12 of half"
-    " a kilobyte, are 61 MB (tracemalloc). A start in a cluster where nothing was written lately took 221 MB, so that"
-    " the statuses of 9,000 policies that the operator sees for the first time are part of it; how large a part has not"
-    " been taken apart. [Decision 14](decisions/0014-what-ten-thousand-policies-hold.md) says what it was.",
+    " Python's allocator keeps: a slice of the past holds 44 MB at once (tracemalloc). A start in a cluster where"
+    " nothing was written lately took 221 MB, so that the statuses of 9,000 policies that the operator sees for the"
+    " first time are part of it; how large a part has not been taken apart. [Decision"
+    " 14](decisions/0014-what-ten-thousand-policies-hold.md) says what it was.",
     9: "an evaluation of ours has a fixed part, the Lease, the gauges and one query a round, which 300 models share;"
     " with 1,000 it costs half as much (see how cost grows). Argo Rollouts writes the status of an AnalysisRun at"
     " each evaluation; Tocsin writes nothing.",

@@ -31,8 +31,9 @@ SLICE = 25_000
 FEWEST = 10
 """Steps of a slice, at least, however many models there are: each slice is a request. The first one is made for all
 models, the others for as many series as it had."""
-KEPT = 12
-"""So many of the latest evaluations are kept while the past is read, which takes minutes for thousands of models."""
+KEPT = 2
+"""So many of the latest evaluations are kept while the past is read, which takes minutes for thousands of models: it is
+read up to the last of them. Each holds half a kilobyte a model."""
 
 
 @dataclass(slots=True)
