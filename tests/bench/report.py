@@ -26,8 +26,8 @@ REASONS = {
     " shares with the API server; and two thirds of its requests are reads, which the floor W′ does not count. With"
     " 5,000 models in one namespace it takes more than five times as long as with 1,000: the API server finds the"
     " ReplicaSets of one workload, and the incidents of one model, by looking through all of the namespace (a list of"
-    " 10,000 takes 155 ms); our own process spends 110 ms an incident instead of 70, 31 of them on the rounds that go on"
-    " meanwhile. Measured before rights were asked for a namespace, which takes four of 24 requests away.",
+    " 10,000 takes 155 ms); our own process spends 110 ms an incident instead of 70, 31 of them on the rounds that go"
+    " on meanwhile. Measured before rights were asked for a namespace, which takes four of 24 requests away.",
     6: "a tier entry is one write, of an incident, for which the API server takes 25 ms of processor time (decoding,"
     " validating, encoding and telling the watches of some kilobytes; no part foremost, by pprof) and our process 13,"
     " while a write of the floor W′ takes 3. The second ratio is to what this server bears of the very same writes.",
