@@ -88,9 +88,8 @@ def delivery(ground: Ground, blocks: int, each: int, quiet: float, killed: int) 
     for plural in ("rollouts.argoproj.io", "canaries.flagger.app"):
         kubectl("wait", "--for=condition=Established", "--timeout=60s", "crd", plural)
     taken: dict[str, list[Block]] = {tool.name: [] for tool in (*TOOLS, AS_TAUGHT)}
-    fresh = iter(
-        names((blocks + 2 * killed) * len(TOOLS) * each + 2)
-    )  # what an earlier block said of its models is still heard
+    # What an earlier block said of its models is still heard.
+    fresh = iter(names((blocks * each + len(SIDES) * killed) * len(TOOLS) + 2))
     for number in range(blocks):
         for tool in TOOLS if number % 2 == 0 else TOOLS[::-1]:
             taken[tool.name].append(_block(ground, tool, list(islice(fresh, each)), quiet))
