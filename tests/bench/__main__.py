@@ -89,8 +89,8 @@ CASES = {
     ),
     "delivery": Case(
         "beside Argo Rollouts and Flagger",
-        full=lambda ground: delivery(ground, 5, 10, 15, 1),
-        quick=lambda ground: delivery(ground, 2, 2, 2, 1),
+        full=lambda ground: delivery(ground, 5, 10, 15),
+        quick=lambda ground: delivery(ground, 2, 2, 2),
     ),
     "growth": Case(
         "by signals, and by responders",

@@ -96,26 +96,9 @@ class Alerting:
         return [Meter(process.pid) for process in self.processes.values()]
 
     def crash(self) -> None:
-        kill_and_start(self.processes["webhook"])
-
-
-def kill_and_start(process: Process) -> None:
-    """As a node does with a container that was killed, but at once."""
-    process.signal(signal.SIGKILL)
-    process.stop()
-    process.start()
-
-
-def what_became(*, bad: bool, written: int) -> str:
-    """Of a model whose contender was killed: whether its bad revision is there, and how often it was written away."""
-    if bad:
-        return "lost" if written == 0 else "undone by itself"
-    return "once" if written == 1 else f"written {written} times"
-
-
-def counted(ends: Sequence[str]) -> str:
-    """How often each came about."""
-    return ", ".join(f"{ends.count(end)} × {end}" for end in sorted(set(ends))) if ends else "not tried"
+        self.processes["webhook"].signal(signal.SIGKILL)
+        self.processes["webhook"].stop()
+        self.processes["webhook"].start()
 
 
 def alertmanager(grouping: dict[str, str]) -> Callable[[Ground, str | None], Any]:

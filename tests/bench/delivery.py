@@ -8,22 +8,18 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 from tests.bench.analysis import GROUP as ARGO
 from tests.bench.analysis import MODULE, cut, paired, rollouts_controller
 from tests.bench.audit import OPERATOR, Entry
-from tests.bench.contenders import Ourselves, counted, kill_and_start, what_became
 from tests.bench.ground import BAD, GOOD, Ground, Street, a_spec, names
 from tests.bench.hands import Request
 from tests.bench.meters import Meter
-from tests.bench.peers import PATIENCE, SIDES
 from tests.bench.results import Result, quantile
 from tests.cluster.process import Process
-from tests.cluster.proxy import ApiProxy, Call, CallAfter, CallBefore, DropBefore, Proxy
+from tests.cluster.proxy import Proxy
 from tests.cluster.tools import ensure, source
 from tests.cluster.workloads import model_deployment
 
@@ -39,8 +35,6 @@ class Running:
     meter: Meter
     metrics: Proxy
     """What it asks Prometheus goes through here, and is counted."""
-    crash: Callable[[], None]
-    """Kill it, and start it again at once."""
 
 
 @dataclass(frozen=True)
@@ -49,19 +43,12 @@ class Tool:
 
     name: str
     user: str
-    running: Callable[[Ground, str, str | None], Any]
-    """By the user that it acts as, and with the address of a proxy if it is to go to the API server through one."""
+    running: Callable[[Ground, str], Any]
+    """By the user that it acts as."""
     roll_out: Callable[[Street, Proxy, Sequence[str]], None]
     """Have a second revision of these models be on its way, and watched."""
     taken: Callable[[Street, str], tuple[str, str]]
     """What it writes to when it takes the bad revision of a model away: a resource and a name."""
-    has_none: Callable[[Any], bool]
-    """Whether that, as it is now, has the bad revision no more."""
-
-    def proxied(self, ground: Ground) -> ApiProxy:
-        """A proxy that it can write through."""
-        ours = self.user == OPERATOR  # which has a token
-        return ApiProxy(ground.cluster, None if ours else ground.cluster.authority.user(self.user, ["system:masters"]))
 
 
 @dataclass(frozen=True)
@@ -79,7 +66,7 @@ class Block:
     memory: float
 
 
-def delivery(ground: Ground, blocks: int, each: int, quiet: float, killed: int) -> list[Result]:
+def delivery(ground: Ground, blocks: int, each: int, quiet: float) -> list[Result]:
     """Blocks by turns, each with models of its own that break one soon after another, at no particular time."""
     kubectl = ground.cluster.kubectl
     kubectl("apply", "--server-side", "-k", str(source(MODULE, "argo-rollouts") / "manifests" / "crds"))
@@ -87,16 +74,11 @@ def delivery(ground: Ground, blocks: int, each: int, quiet: float, killed: int) 
     kubectl("apply", "--server-side", "-f", str(crd))
     for plural in ("rollouts.argoproj.io", "canaries.flagger.app"):
         kubectl("wait", "--for=condition=Established", "--timeout=60s", "crd", plural)
-    taken: dict[str, list[Block]] = {tool.name: [] for tool in (*TOOLS, AS_TAUGHT)}
-    # What an earlier block said of its models is still heard.
-    fresh = iter(names((blocks * each + len(SIDES) * killed) * len(TOOLS) + 2))
+    taken: dict[str, list[Block]] = {tool.name: [] for tool in TOOLS}
+    fresh = iter(names(blocks * len(TOOLS) * each))  # what an earlier block said of its models is still heard
     for number in range(blocks):
         for tool in TOOLS if number % 2 == 0 else TOOLS[::-1]:
             taken[tool.name].append(_block(ground, tool, list(islice(fresh, each)), quiet))
-    taken[AS_TAUGHT.name].append(_block(ground, AS_TAUGHT, list(islice(fresh, 2)), quiet))
-    ends = {
-        tool.name: [_killed(ground, tool, side, next(fresh)) for side in SIDES for _ in range(killed)] for tool in TOOLS
-    }
     medians = {name: [statistics.median(one.seconds) for one in some] for name, some in taken.items()}
     ours = medians[TOOLS[0].name]
     ratios = [
@@ -115,10 +97,9 @@ def delivery(ground: Ground, blocks: int, each: int, quiet: float, killed: int) 
             met=None,
             how=f"by turns, {each} models a block that break one soon after another; every tool as it ships, asking"
             " as often as it can be made to (Tocsin and Argo Rollouts every second, Flagger every ten) and acting on"
-            " the first failure; Argo Rollouts and Flagger have a canary of their own kind, Tocsin a Deployment; as in"
-            " its documentation Flagger asks once a minute, and by default looks every ten seconds",
+            " the first failure; Argo Rollouts and Flagger have a canary of their own kind, Tocsin a Deployment",
             numbers={
-                "peers": [_row(name, some, ends.get(name, ())) for name, some in taken.items()],
+                "peers": [_row(name, some) for name, some in taken.items()],
                 "blocks": {name: [vars(one) for one in some] for name, some in taken.items()},
             },
         )
@@ -129,7 +110,7 @@ def _block(ground: Ground, tool: Tool, models: Sequence[str], quiet: float) -> B
     street, each = ground.street("delivery"), len(models)
     street.voices()
     street.say(models, GOOD)
-    with tool.running(ground, tool.user, None) as running:
+    with tool.running(ground, tool.user) as running:
         tool.roll_out(street, running.metrics, models)
         asked, cpu, began = len(running.metrics.calls), running.meter.cpu, time.monotonic()
         time.sleep(quiet)
@@ -146,41 +127,6 @@ def _block(ground: Ground, tool: Tool, models: Sequence[str], quiet: float) -> B
     ground.vacate(street)
     writes = sum(one.is_write and one.resource not in ("leases", "events") for one in entries)
     return Block(seconds, writes / each, queries, cpu, memory)
-
-
-def _killed(ground: Ground, tool: Tool, side: str, model: str) -> str:
-    """What became of a model whose tool was killed beside the write that takes its bad revision away."""
-    street = ground.street("killed")
-    street.voices()
-    street.say([model], GOOD)
-    with tool.proxied(ground) as proxy, tool.running(ground, tool.user, proxy.url) as running:
-        tool.roll_out(street, running.metrics, [model])
-        resource, name = tool.taken(street, model)
-        ground.audit.read(None)
-        crash = (CallBefore if side == "before" else CallAfter)(lambda _: running.crash())
-        beside = partial(
-            proxy.rule,
-            methods={"PATCH", "PUT"},
-            path=rf"/{street.namespace}/{resource}/{name}(\?|$)",
-            where=_is_real,
-        )
-        rule = beside(crash)
-        if side == "before":
-            beside(DropBefore())
-        street.say([model], BAD)
-        ground.cluster.wait(lambda: rule.fired, 180, f"the end of {model} by {tool.name}", every=0.05)
-        time.sleep(PATIENCE)
-        written = sum(
-            one.is_write and (one.user, one.resource, one.name) == (tool.user, resource, name)
-            for one in ground.audit.read(None)
-        )
-        left = ground.cluster.api("GET", street.path("/apis/apps/v1", resource, name))
-    ground.vacate(street)
-    return what_became(bad=not tool.has_none(left), written=written)
-
-
-def _is_real(call: Call) -> bool:
-    return "dryRun" not in call.path
 
 
 def _until_taken(
@@ -206,7 +152,7 @@ def _until_taken(
     return list(seconds.values()), entries
 
 
-def _row(name: str, blocks: Sequence[Block], ends: Sequence[str]) -> dict[str, Any]:
+def _row(name: str, blocks: Sequence[Block]) -> dict[str, Any]:
     seconds = [one for block in blocks for one in block.seconds]
     return {
         "name": name,
@@ -215,7 +161,6 @@ def _row(name: str, blocks: Sequence[Block], ends: Sequence[str]) -> dict[str, A
         "cpu": f"{statistics.median(block.cpu for block in blocks) * 1e6:.0f} ms",
         "memory": f"{statistics.median(block.memory for block in blocks):.0f} MB",
         "queries": f"{statistics.median(block.queries for block in blocks):.2f}",
-        "killed": counted(ends),
     }
 
 
@@ -258,9 +203,9 @@ def _until(street: Street, group: str, plural: str, holds: Callable[[Any], bool]
 
 
 @contextmanager
-def _tocsin(ground: Ground, _: str, server: str | None) -> Iterator[Running]:
-    with ground.operator(server=server) as operator:
-        yield Running(operator.meter, ground.metrics, Ourselves(operator).crash)
+def _tocsin(ground: Ground, _: str) -> Iterator[Running]:
+    with ground.operator() as operator:
+        yield Running(operator.meter, ground.metrics)
 
 
 def _tocsin_rolls_out(street: Street, _: Proxy, models: Sequence[str]) -> None:
@@ -289,9 +234,9 @@ def _is_available(deployment: Any) -> bool:
 
 
 @contextmanager
-def _argo(ground: Ground, user: str, server: str | None) -> Iterator[Running]:
-    with rollouts_controller(ground, _kubeconfig(ground, user, server)) as (process, metrics):
-        yield Running(Meter(process.pid), metrics, partial(kill_and_start, process))
+def _argo(ground: Ground, user: str) -> Iterator[Running]:
+    with rollouts_controller(ground, ground.cluster.kubeconfig_for(user, ["system:masters"])) as (process, metrics):
+        yield Running(Meter(process.pid), metrics)
 
 
 def _argo_rolls_out(street: Street, metrics: Proxy, models: Sequence[str]) -> None:
@@ -330,23 +275,21 @@ def _canary_set(street: Street, model: str) -> tuple[str, str]:
 # Flagger.
 
 
-QUICK = ("--control-loop-interval", "1s", "--kubeconfig-qps", "1000", "--kubeconfig-burst", "2000")
-
-
 @contextmanager
-def _flagger(ground: Ground, user: str, server: str | None, more: Sequence[str] = QUICK) -> Iterator[Running]:
+def _flagger(ground: Ground, user: str) -> Iterator[Running]:
     command = [str(ensure("flagger")["flagger"]), "--mesh-provider", "kubernetes", "--log-level", "error"]
-    command += ["--kubeconfig", str(_kubeconfig(ground, user, server)), "--port", "18081", *more]
+    command += ["--kubeconfig", str(ground.cluster.kubeconfig_for(user, ["system:masters"])), "--port", "18081"]
+    command += ["--control-loop-interval", "1s", "--kubeconfig-qps", "1000", "--kubeconfig-burst", "2000"]
     with Proxy(ground.cluster.prometheus_service_url) as metrics:
         process = Process("flagger", [*command, "--metrics-server", metrics.url], ground.folder / "flagger.log")
         process.start()
         try:
-            yield Running(Meter(process.pid), metrics, partial(kill_and_start, process))
+            yield Running(Meter(process.pid), metrics)
         finally:
             process.stop()
 
 
-def _flagger_rolls_out(street: Street, metrics: Proxy, models: Sequence[str], interval: str = "10s") -> None:
+def _flagger_rolls_out(street: Street, metrics: Proxy, models: Sequence[str]) -> None:
     """Blue and green, with an analysis as often as it allows that ends the rollout at its first failure."""
     query = f'avg(model_quality_ratio{{metric="accuracy",namespace="{street.namespace}",model="{{{{ target }}}}"}})'
     template = {"provider": {"type": "prometheus", "address": metrics.url}, "query": query}
@@ -355,7 +298,7 @@ def _flagger_rolls_out(street: Street, metrics: Proxy, models: Sequence[str], in
            [kind | {"kind": "MetricTemplate", "metadata": {"name": "accuracy"}, "spec": template}])  # fmt: skip
     _apply(street, "/apis/apps/v1", "deployments", [workload(street, model, "v1") for model in models])
     metric = {"name": "accuracy", "templateRef": {"name": "accuracy"}, "thresholdRange": {"min": LINE}}
-    analysis = {"interval": interval, "threshold": 1, "iterations": 1000, "metrics": [metric | {"interval": "1m"}]}
+    analysis = {"interval": "10s", "threshold": 1, "iterations": 1000, "metrics": [metric | {"interval": "1m"}]}
     spec = {"service": {"port": 80}, "progressDeadlineSeconds": 120, "analysis": analysis}
     canaries = []
     for model in models:
@@ -372,36 +315,12 @@ def _phase(canary: Any) -> str:
     return str(canary.get("status", {}).get("phase"))
 
 
-def _kubeconfig(ground: Ground, user: str, server: str | None) -> Path:
-    """Of a tool; through a proxy, which has its certificate, if there is one."""
-    if server:
-        return ground.cluster.write_kubeconfig(f"{user}-proxied", {}, server=server)
-    return ground.cluster.kubeconfig_for(user, ["system:masters"])
-
-
-def _is_at_zero(scaled: Any) -> bool:
-    return bool(scaled["spec"].get("replicas") == 0)
-
-
-def _is_first_version(deployment: Any) -> bool:
-    (container,) = deployment["spec"]["template"]["spec"]["containers"]
-    return {"name": "MODEL_VERSION", "value": "v1"} in container["env"]
-
-
 def _the_deployment(_: Street, model: str) -> tuple[str, str]:
     return "deployments", model
 
 
 TOOLS = (
-    Tool("Tocsin", OPERATOR, _tocsin, _tocsin_rolls_out, _the_deployment, _is_first_version),
-    Tool("Argo Rollouts", "argo-rollouts", _argo, _argo_rolls_out, _canary_set, _is_at_zero),
-    Tool("Flagger", "flagger", _flagger, _flagger_rolls_out, _the_deployment, _is_at_zero),
-)
-AS_TAUGHT = Tool(
-    "Flagger, as in its documentation",
-    "flagger",
-    partial(_flagger, more=()),
-    partial(_flagger_rolls_out, interval="1m"),
-    _the_deployment,
-    _is_at_zero,
+    Tool("Tocsin", OPERATOR, _tocsin, _tocsin_rolls_out, _the_deployment),
+    Tool("Argo Rollouts", "argo-rollouts", _argo, _argo_rolls_out, _canary_set),
+    Tool("Flagger", "flagger", _flagger, _flagger_rolls_out, _the_deployment),
 )

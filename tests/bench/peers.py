@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.bench.analysis import paired
 from tests.bench.audit import Entry
-from tests.bench.contenders import BY_DEFAULT, KINDS, Contender, Kind, counted, what_became
+from tests.bench.contenders import BY_DEFAULT, KINDS, Contender, Kind
 from tests.bench.ground import BAD, GOOD, Ground, Street, names
 from tests.bench.meters import Meter
 from tests.bench.results import Result, quantile
@@ -144,7 +144,9 @@ def _killed(street: Street, kind: Kind, side: str, model: str) -> str:
     deployment = ground.cluster.api("GET", street.path("/apis/apps/v1", "deployments", model))
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
     version = next(one["value"] for one in container["env"] if one["name"] == "MODEL_VERSION")
-    return what_became(bad=version != "v1", written=written)
+    if version != "v1":
+        return "lost" if written == 0 else "undone by itself"
+    return "once" if written == 1 else f"written {written} times"
 
 
 def _row(name: str, blocks: Sequence[Block], crowd: int, ends: Sequence[str] | None) -> dict[str, Any]:
@@ -157,5 +159,5 @@ def _row(name: str, blocks: Sequence[Block], crowd: int, ends: Sequence[str] | N
         "writes": f"{statistics.fmean(block.writes for block in blocks):.1f}",
         "cpu": f"{statistics.median(thousand):.0f} ms" if thousand else "not measured",
         "memory": f"{statistics.median(block.memory for block in blocks):.0f} MB",
-        "killed": counted(ends or ()),
+        "killed": ", ".join(f"{ends.count(end)} × {end}" for end in sorted(set(ends))) if ends else "not tried",
     }
