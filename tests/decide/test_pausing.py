@@ -269,3 +269,13 @@ def test_a_schedule_that_was_suspended_holds_until_somebody_resumes_it() -> None
     assert by_hand(record, "models", Target(api_version="batch/v1", kind="CronJob", name="scores")) == (
         'by hand: kubectl patch cronjob/scores -n models --type=merge -p \'{"spec": {"suspend": null}}\''
     )
+
+
+def test_without_the_right_a_schedule_is_not_suspended_and_the_right_is_named() -> None:
+    view = view_of(CRON_JOB, (), None, manager="tocsin", may_pause=False)
+    found = propose(PAUSE, view, frozenset())
+    assert isinstance(found, Refusal)
+    assert (found.reason, found.message) == (
+        "Forbidden",
+        "Tocsin may not pause CronJob/scores: it lacks the right to patch cronjobs.batch",
+    )
